@@ -1,0 +1,22 @@
+# The target `blake3`: an installed BLAKE3 where there is one, else BLAKE3's own C and assembly from
+# Debian 12's librust-blake3-dev, compiled here from the package's folder (nothing is copied).
+find_package(BLAKE3 QUIET)
+if(TARGET BLAKE3::blake3)
+  add_library(blake3 INTERFACE)
+  target_link_libraries(blake3 INTERFACE BLAKE3::blake3)
+  return()
+endif()
+file(GLOB BLAKE3_DIR /usr/share/cargo/registry/blake3-*/c)
+if(NOT BLAKE3_DIR)
+  message(FATAL_ERROR "BLAKE3 was found neither as a library nor as Debian's librust-blake3-dev; install one of them")
+endif()
+list(GET BLAKE3_DIR 0 BLAKE3_DIR)
+set(BLAKE3_SOURCES ${BLAKE3_DIR}/blake3.c ${BLAKE3_DIR}/blake3_dispatch.c ${BLAKE3_DIR}/blake3_portable.c)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  list(APPEND BLAKE3_SOURCES ${BLAKE3_DIR}/blake3_sse2_x86-64_unix.S ${BLAKE3_DIR}/blake3_sse41_x86-64_unix.S
+       ${BLAKE3_DIR}/blake3_avx2_x86-64_unix.S ${BLAKE3_DIR}/blake3_avx512_x86-64_unix.S)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  list(APPEND BLAKE3_SOURCES ${BLAKE3_DIR}/blake3_neon.c)
+endif()
+add_library(blake3 STATIC ${BLAKE3_SOURCES})
+target_include_directories(blake3 SYSTEM PUBLIC ${BLAKE3_DIR})
