@@ -1,7 +1,7 @@
 // Errors as values.
 //
-// An Error says what went wrong (message), where (a chain of contexts, outermost first) and what the
-// user can do about it (hint). Codes are few and map to one exit code and one HTTP status each.
+// An Error says what went wrong (message), where (a chain of contexts, outermost first) and what
+// the user can do about it (hint). Codes are few and map to one exit code and one HTTP status each.
 // Values are immutable after construction and may cross threads.
 #pragma once
 

@@ -17,7 +17,9 @@ class Fd {
   explicit Fd(int fd) : fd_(fd) {}
   Fd(const Fd&) = delete;
   Fd& operator=(const Fd&) = delete;
-  ~Fd() { if (fd_ >= 0) ::close(fd_); }
+  ~Fd() {
+    if (fd_ >= 0) ::close(fd_);
+  }
   int get() const { return fd_; }
 
  private:
@@ -36,7 +38,8 @@ Result<void> write_all(int fd, std::string_view content, const fs::path& path) {
 
 fs::path home() {
   if (auto h = env("HOME")) return *h;
-  if (const passwd* user = ::getpwuid(::getuid()); user != nullptr && user->pw_dir != nullptr) return user->pw_dir;
+  if (const passwd* user = ::getpwuid(::getuid()); user != nullptr && user->pw_dir != nullptr)
+    return user->pw_dir;
   return "/";
 }
 
@@ -67,7 +70,8 @@ Result<std::string> read_file(const fs::path& path, size_t max_bytes) {
     if (n == 0) return content;
     content.append(block, static_cast<size_t>(n));
     if (content.size() > max_bytes) {
-      return Error(ErrorCode::kTooLarge, path.string() + " has more than " + std::to_string(max_bytes) + " bytes");
+      return Error(ErrorCode::kTooLarge,
+                   path.string() + " has more than " + std::to_string(max_bytes) + " bytes");
     }
   }
 }
@@ -91,7 +95,8 @@ Result<void> write_file_atomic(const fs::path& path, std::string_view content, u
     ::unlink(temporary.c_str());
     return error;
   }
-  Fd folder(::open(path.parent_path().empty() ? "." : path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  Fd folder(::open(path.parent_path().empty() ? "." : path.parent_path().c_str(),
+                   O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder.get() >= 0) ::fsync(folder.get());
   return ok();
 }
@@ -115,8 +120,12 @@ std::optional<std::string> env(const char* name) {
   return std::string(value);
 }
 
-fs::path data_home() { return xdg("XDG_DATA_HOME", ".local/share"); }
-fs::path config_home() { return xdg("XDG_CONFIG_HOME", ".config"); }
+fs::path data_home() {
+  return xdg("XDG_DATA_HOME", ".local/share");
+}
+fs::path config_home() {
+  return xdg("XDG_CONFIG_HOME", ".config");
+}
 
 fs::path executable_path() {
   std::error_code error;

@@ -15,9 +15,10 @@ namespace fs = std::filesystem;
 // The whole file. Errors: not found, permission, over max_bytes (kTooLarge).
 Result<std::string> read_file(const fs::path& path, size_t max_bytes = 64u << 20);
 
-// Writes a temporary file beside `path`, flushes it to disk, renames it over `path`: a reader sees the
-// old or the new content, never a part. Mode 0600 unless said otherwise.
-Result<void> write_file_atomic(const fs::path& path, std::string_view content, unsigned mode = 0600);
+// Writes a temporary file beside `path`, flushes it to disk, renames it over `path`: a reader sees
+// the old or the new content, never a part. Mode 0600 unless said otherwise.
+Result<void> write_file_atomic(const fs::path& path, std::string_view content,
+                               unsigned mode = 0600);
 
 // Creates the folder and its parents with mode 0700; an existing folder is left as it is.
 Result<void> make_private_dir(const fs::path& path);
@@ -25,9 +26,11 @@ Result<void> make_private_dir(const fs::path& path);
 // $NAME, or nothing when unset or empty.
 std::optional<std::string> env(const char* name);
 
-// The folder of data: $SAMPLEMIND_HOME, else $XDG_DATA_HOME/samplemind, else ~/.local/share/samplemind.
+// The folder of data: $SAMPLEMIND_HOME, else $XDG_DATA_HOME/samplemind, else
+// ~/.local/share/samplemind.
 fs::path data_home();
-// The folder of the configuration file: $SAMPLEMIND_HOME, else $XDG_CONFIG_HOME/samplemind, else ~/.config/samplemind.
+// The folder of the configuration file: $SAMPLEMIND_HOME, else $XDG_CONFIG_HOME/samplemind, else
+// ~/.config/samplemind.
 fs::path config_home();
 // The running program's own path (/proc/self/exe).
 fs::path executable_path();

@@ -14,7 +14,9 @@ namespace samplemind {
 static_assert(sizeof(blake3_hasher) <= 1920 && alignof(blake3_hasher) <= 64);
 
 namespace {
-blake3_hasher* hasher(std::byte* state) { return std::launder(reinterpret_cast<blake3_hasher*>(state)); }
+blake3_hasher* hasher(std::byte* state) {
+  return std::launder(reinterpret_cast<blake3_hasher*>(state));
+}
 const blake3_hasher* hasher(const std::byte* state) {
   return std::launder(reinterpret_cast<const blake3_hasher*>(state));
 }
@@ -38,12 +40,14 @@ std::string Digest::hex() const {
 }
 
 Result<Digest> Digest::from_hex(std::string_view hex) {
-  if (hex.size() != 64) return Error(ErrorCode::kInvalidArgument, "a digest has 64 hexadecimal digits");
+  if (hex.size() != 64)
+    return Error(ErrorCode::kInvalidArgument, "a digest has 64 hexadecimal digits");
   Digest digest;
   for (size_t i = 0; i < 32; ++i) {
     const int high = hex_digit(hex[2 * i]);
     const int low = hex_digit(hex[2 * i + 1]);
-    if (high < 0 || low < 0) return Error(ErrorCode::kInvalidArgument, "a digest has 64 hexadecimal digits");
+    if (high < 0 || low < 0)
+      return Error(ErrorCode::kInvalidArgument, "a digest has 64 hexadecimal digits");
     digest.bytes[i] = static_cast<uint8_t>(high << 4 | low);
   }
   return digest;
@@ -55,10 +59,13 @@ uint64_t Digest::prefix64() const {
   return value;
 }
 
-Hasher::Hasher() { blake3_hasher_init(new (state_.data()) blake3_hasher); }
+Hasher::Hasher() {
+  blake3_hasher_init(new (state_.data()) blake3_hasher);
+}
 
 Hasher::Hasher(std::string_view context) {
-  blake3_hasher_init_derive_key_raw(new (state_.data()) blake3_hasher, context.data(), context.size());
+  blake3_hasher_init_derive_key_raw(new (state_.data()) blake3_hasher, context.data(),
+                                    context.size());
 }
 
 void Hasher::update(std::string_view data) {

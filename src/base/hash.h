@@ -17,9 +17,9 @@ namespace samplemind {
 struct Digest {
   std::array<uint8_t, 32> bytes{};
   auto operator<=>(const Digest&) const = default;
-  std::string hex() const;                                   // 64 lower-case digits
-  static Result<Digest> from_hex(std::string_view hex);      // REQUIRES nothing; bad text is an error
-  uint64_t prefix64() const;                                 // first 8 bytes, for hash tables
+  std::string hex() const;                               // 64 lower-case digits
+  static Result<Digest> from_hex(std::string_view hex);  // REQUIRES nothing; bad text is an error
+  uint64_t prefix64() const;                             // first 8 bytes, for hash tables
 };
 
 // Streaming hash. Not thread-safe; no allocation after construction.

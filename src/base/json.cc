@@ -48,13 +48,27 @@ void append_json_string(std::string& out, std::string_view text) {
     }
     out.append(text, plain, i - plain);
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
       default:
         if (c >= 0x80) {
           out += "\xEF\xBF\xBD";
@@ -142,16 +156,28 @@ struct JsonBuilder {
       }
       case element_type::OBJECT: {
         JsonValue::Object members;
-        for (auto [key, child] : simdjson::dom::object(element)) members.emplace_back(std::string(key), build(child));
+        for (auto [key, child] : simdjson::dom::object(element))
+          members.emplace_back(std::string(key), build(child));
         v.data_ = std::move(members);
         break;
       }
-      case element_type::STRING: v.data_ = std::string(std::string_view(element)); break;
-      case element_type::INT64: v.data_ = int64_t(element); break;
-      case element_type::UINT64: v.data_ = static_cast<double>(uint64_t(element)); break;
-      case element_type::DOUBLE: v.data_ = double(element); break;
-      case element_type::BOOL: v.data_ = bool(element); break;
-      case element_type::NULL_VALUE: break;
+      case element_type::STRING:
+        v.data_ = std::string(std::string_view(element));
+        break;
+      case element_type::INT64:
+        v.data_ = int64_t(element);
+        break;
+      case element_type::UINT64:
+        v.data_ = static_cast<double>(uint64_t(element));
+        break;
+      case element_type::DOUBLE:
+        v.data_ = double(element);
+        break;
+      case element_type::BOOL:
+        v.data_ = bool(element);
+        break;
+      case element_type::NULL_VALUE:
+        break;
     }
     return v;
   }
@@ -161,7 +187,8 @@ Result<JsonValue> JsonValue::parse(std::string_view text) {
   simdjson::dom::parser parser;
   simdjson::dom::element root;
   if (const auto error = parser.parse(simdjson::padded_string(text)).get(root)) {
-    return Error(ErrorCode::kInvalidArgument, std::string("not valid JSON: ") + simdjson::error_message(error));
+    return Error(ErrorCode::kInvalidArgument,
+                 std::string("not valid JSON: ") + simdjson::error_message(error));
   }
   return JsonBuilder::build(root);
 }
@@ -178,8 +205,12 @@ const JsonValue& JsonValue::operator[](std::string_view key) const {
   }
   return kNull;
 }
-const JsonValue& JsonValue::operator[](size_t index) const { return index < items().size() ? items()[index] : kNull; }
-size_t JsonValue::size() const { return is_array() ? items().size() : members().size(); }
+const JsonValue& JsonValue::operator[](size_t index) const {
+  return index < items().size() ? items()[index] : kNull;
+}
+size_t JsonValue::size() const {
+  return is_array() ? items().size() : members().size();
+}
 const JsonValue::Array& JsonValue::items() const {
   const auto* list = std::get_if<Array>(&data_);
   return list != nullptr ? *list : kNoItems;
@@ -199,7 +230,8 @@ std::optional<double> JsonValue::number() const {
 }
 std::optional<int64_t> JsonValue::integer() const {
   if (const auto* i = std::get_if<int64_t>(&data_)) return *i;
-  if (const auto* d = std::get_if<double>(&data_); d != nullptr && *d == std::floor(*d) && std::abs(*d) < 9e15) {
+  if (const auto* d = std::get_if<double>(&data_);
+      d != nullptr && *d == std::floor(*d) && std::abs(*d) < 9e15) {
     return static_cast<int64_t>(*d);
   }
   return std::nullopt;

@@ -1,6 +1,7 @@
-// JSON out and in. JsonWriter appends to a string: no tree, no allocation but the string's own growth.
-// JsonValue is a small owning tree for places where speed does not matter (configuration, answers of
-// our own API in the CLI); the request path reads with simdjson instead. Not thread-safe.
+// JSON out and in. JsonWriter appends to a string: no tree, no allocation but the string's own
+// growth. JsonValue is a small owning tree for places where speed does not matter (configuration,
+// answers of our own API in the CLI); the request path reads with simdjson instead. Not
+// thread-safe.
 #pragma once
 
 #include <concepts>
@@ -17,7 +18,8 @@
 
 namespace samplemind {
 
-// Appends `text` as a JSON string with its quotes (RFC 8259 escapes; bytes that are not UTF-8 become U+FFFD).
+// Appends `text` as a JSON string with its quotes (RFC 8259 escapes; bytes that are not UTF-8
+// become U+FFFD).
 void append_json_string(std::string& out, std::string_view text);
 // Appends the shortest digits that read back as the same number; NaN and infinities become null.
 void append_json_number(std::string& out, double value);
@@ -38,13 +40,18 @@ class JsonWriter {
   JsonWriter& value(bool truth);
   JsonWriter& value(double number);
   template <std::integral I>
-    requires(!std::same_as<I, bool>)
-  JsonWriter& value(I number) { comma(); out_ += std::to_string(number); return *this; }
+  requires(!std::same_as<I, bool>) JsonWriter& value(I number) {
+    comma();
+    out_ += std::to_string(number);
+    return *this;
+  }
   JsonWriter& null();
   // Text that is JSON already.
   JsonWriter& raw(std::string_view json);
   template <class T>
-  JsonWriter& value(const std::optional<T>& maybe) { return maybe ? value(*maybe) : null(); }
+  JsonWriter& value(const std::optional<T>& maybe) {
+    return maybe ? value(*maybe) : null();
+  }
   template <class T>
   JsonWriter& value(const std::vector<T>& list) {
     begin_array();
@@ -52,7 +59,10 @@ class JsonWriter {
     return end_array();
   }
   template <class T>
-  JsonWriter& field(std::string_view name, const T& v) { key(name); return value(v); }
+  JsonWriter& field(std::string_view name, const T& v) {
+    key(name);
+    return value(v);
+  }
 
  private:
   JsonWriter& open(char bracket);
@@ -75,21 +85,25 @@ class JsonValue {
   bool is_object() const { return std::holds_alternative<Object>(data_); }
   bool is_array() const { return std::holds_alternative<Array>(data_); }
   bool is_string() const { return std::holds_alternative<std::string>(data_); }
-  bool is_number() const { return std::holds_alternative<double>(data_) || std::holds_alternative<int64_t>(data_); }
+  bool is_number() const {
+    return std::holds_alternative<double>(data_) || std::holds_alternative<int64_t>(data_);
+  }
   bool is_bool() const { return std::holds_alternative<bool>(data_); }
 
   // The member, or a null value when it is absent or this is no object.
   const JsonValue& operator[](std::string_view key) const;
   const JsonValue& operator[](size_t index) const;
-  size_t size() const;  // of an array or object, else 0
-  const Array& items() const;      // empty when this is no array
-  const Object& members() const;   // empty when this is no object
+  size_t size() const;            // of an array or object, else 0
+  const Array& items() const;     // empty when this is no array
+  const Object& members() const;  // empty when this is no object
 
   std::optional<std::string> string() const;
   std::optional<double> number() const;
   std::optional<int64_t> integer() const;
   std::optional<bool> boolean() const;
-  std::string string_or(std::string_view fallback) const { return string().value_or(std::string(fallback)); }
+  std::string string_or(std::string_view fallback) const {
+    return string().value_or(std::string(fallback));
+  }
   double number_or(double fallback) const { return number().value_or(fallback); }
   int64_t integer_or(int64_t fallback) const { return integer().value_or(fallback); }
   bool bool_or(bool fallback) const { return boolean().value_or(fallback); }

@@ -28,7 +28,8 @@ std::vector<std::string>& secrets() {
 
 spdlog::logger& sink() {
   static const std::shared_ptr<spdlog::logger> logger = [] {
-    auto made = std::make_shared<spdlog::logger>("samplemind", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    auto made = std::make_shared<spdlog::logger>("samplemind",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
     made->set_formatter(std::make_unique<spdlog::pattern_formatter>("%v"));
     made->set_level(spdlog::level::trace);
     made->flush_on(spdlog::level::trace);
@@ -39,17 +40,22 @@ spdlog::logger& sink() {
 
 std::string_view level_name(Level level) {
   switch (level) {
-    case Level::kDebug: return "debug";
-    case Level::kInfo: return "info";
-    case Level::kWarn: return "warn";
-    case Level::kError: break;
+    case Level::kDebug:
+      return "debug";
+    case Level::kInfo:
+      return "info";
+    case Level::kWarn:
+      return "warn";
+    case Level::kError:
+      break;
   }
   return "error";
 }
 
 void emit(Level level, std::string_view event, Fields fields) {
   if (level < g_level.load(std::memory_order_relaxed)) return;
-  const std::string line = redacted(format_record(g_format.load(), level, system_clock().unix_ms(), event, fields));
+  const std::string line =
+      redacted(format_record(g_format.load(), level, system_clock().unix_ms(), event, fields));
   sink().log(spdlog::level::info, std::string_view(line));
 }
 
@@ -72,14 +78,16 @@ Result<Level> parse_level(std::string_view name) {
   for (Level level : {Level::kDebug, Level::kInfo, Level::kWarn, Level::kError}) {
     if (name == level_name(level)) return level;
   }
-  return Error(ErrorCode::kInvalidArgument, "unknown log level '" + std::string(name) + "'", "use debug, info, warn or error");
+  return Error(ErrorCode::kInvalidArgument, "unknown log level '" + std::string(name) + "'",
+               "use debug, info, warn or error");
 }
 
 Result<Format> parse_format(std::string_view name) {
   if (name == "auto") return Format::kAuto;
   if (name == "text") return Format::kText;
   if (name == "json") return Format::kJson;
-  return Error(ErrorCode::kInvalidArgument, "unknown log format '" + std::string(name) + "'", "use auto, text or json");
+  return Error(ErrorCode::kInvalidArgument, "unknown log format '" + std::string(name) + "'",
+               "use auto, text or json");
 }
 
 void redact(std::string_view secret) {
@@ -92,23 +100,36 @@ std::string redacted(std::string_view text) {
   std::string clean(text);
   const std::shared_lock lock(g_secrets_mutex);
   for (const std::string& secret : secrets()) {
-    for (size_t at = clean.find(secret); at != std::string::npos; at = clean.find(secret, at + 10)) {
+    for (size_t at = clean.find(secret); at != std::string::npos;
+         at = clean.find(secret, at + 10)) {
       clean.replace(at, secret.size(), "[redacted]");
     }
   }
   return clean;
 }
 
-void debug(std::string_view event, Fields fields) { emit(Level::kDebug, event, fields); }
-void info(std::string_view event, Fields fields) { emit(Level::kInfo, event, fields); }
-void warn(std::string_view event, Fields fields) { emit(Level::kWarn, event, fields); }
-void error(std::string_view event, Fields fields) { emit(Level::kError, event, fields); }
+void debug(std::string_view event, Fields fields) {
+  emit(Level::kDebug, event, fields);
+}
+void info(std::string_view event, Fields fields) {
+  emit(Level::kInfo, event, fields);
+}
+void warn(std::string_view event, Fields fields) {
+  emit(Level::kWarn, event, fields);
+}
+void error(std::string_view event, Fields fields) {
+  emit(Level::kError, event, fields);
+}
 
-std::string format_record(Format format, Level level, int64_t unix_ms, std::string_view event, Fields fields) {
+std::string format_record(Format format, Level level, int64_t unix_ms, std::string_view event,
+                          Fields fields) {
   std::string line;
   if (format == Format::kJson) {
     JsonWriter w(line);
-    w.begin_object().field("time", timestamp(unix_ms)).field("level", level_name(level)).field("event", event);
+    w.begin_object()
+        .field("time", timestamp(unix_ms))
+        .field("level", level_name(level))
+        .field("event", event);
     for (const Field& field : fields) {
       w.key(field.name);
       std::visit([&w](const auto& v) { w.value(v); }, field.value);

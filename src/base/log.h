@@ -1,5 +1,6 @@
-// Structured logging: an event name and fields. One line a record: readable text on a terminal, JSON
-// otherwise. Thread-safe. Secrets registered with log::redact() are replaced wherever they show up.
+// Structured logging: an event name and fields. One line a record: readable text on a terminal,
+// JSON otherwise. Thread-safe. Secrets registered with log::redact() are replaced wherever they
+// show up.
 #pragma once
 
 #include <concepts>
@@ -18,8 +19,8 @@ enum class Format { kAuto, kText, kJson };  // kAuto: text when standard error i
 
 struct Field {
   template <std::integral I>
-    requires(!std::same_as<I, bool>)
-  Field(std::string_view n, I v) : name(n), value(static_cast<int64_t>(v)) {}
+  requires(!std::same_as<I, bool>) Field(std::string_view n, I v)
+      : name(n), value(static_cast<int64_t>(v)) {}
   Field(std::string_view n, double v) : name(n), value(v) {}
   Field(std::string_view n, bool v) : name(n), value(v) {}
   Field(std::string_view n, std::string_view v) : name(n), value(v) {}
@@ -46,6 +47,7 @@ void warn(std::string_view event, Fields fields = {});
 void error(std::string_view event, Fields fields = {});
 
 // One record as it would be printed, without the newline; for tests.
-std::string format_record(Format format, Level level, int64_t unix_ms, std::string_view event, Fields fields);
+std::string format_record(Format format, Level level, int64_t unix_ms, std::string_view event,
+                          Fields fields);
 
 }  // namespace samplemind::log

@@ -26,17 +26,28 @@ std::string print_labels(const Labels& labels) {
 }
 
 void head(std::string& out, std::string_view name, std::string_view help, std::string_view type) {
-  out.append("# HELP ").append(name).append(" ").append(help).append("\n# TYPE ").append(name).append(" ").append(type).append("\n");
+  out.append("# HELP ")
+      .append(name)
+      .append(" ")
+      .append(help)
+      .append("\n# TYPE ")
+      .append(name)
+      .append(" ")
+      .append(type)
+      .append("\n");
 }
 
-void sample(std::string& out, std::string_view name, std::string_view labels, std::string_view value) {
+void sample(std::string& out, std::string_view name, std::string_view labels,
+            std::string_view value) {
   out += name;
   if (!labels.empty()) out.append("{").append(labels).append("}");
   out.append(" ").append(value).append("\n");
 }
 }  // namespace
 
-double Histogram::upper_bound(int i) { return 1e-6 * std::pow(4.0, i); }
+double Histogram::upper_bound(int i) {
+  return 1e-6 * std::pow(4.0, i);
+}
 
 void Histogram::observe(double seconds) {
   int i = 0;
@@ -52,7 +63,8 @@ uint64_t Histogram::count() const {
 }
 
 template <class T>
-T& Metrics::find(std::map<std::string, Family<T>, std::less<>>& families, std::string_view name, std::string_view help, const Labels& labels) {
+T& Metrics::find(std::map<std::string, Family<T>, std::less<>>& families, std::string_view name,
+                 std::string_view help, const Labels& labels) {
   const std::lock_guard lock(mutex_);
   auto family = families.find(name);
   if (family == families.end()) {
@@ -64,20 +76,28 @@ T& Metrics::find(std::map<std::string, Family<T>, std::less<>>& families, std::s
   return *slot;
 }
 
-Counter& Metrics::counter(std::string_view name, std::string_view help, const Labels& labels) { return find(counters_, name, help, labels); }
-Gauge& Metrics::gauge(std::string_view name, std::string_view help, const Labels& labels) { return find(gauges_, name, help, labels); }
-Histogram& Metrics::histogram(std::string_view name, std::string_view help, const Labels& labels) { return find(histograms_, name, help, labels); }
+Counter& Metrics::counter(std::string_view name, std::string_view help, const Labels& labels) {
+  return find(counters_, name, help, labels);
+}
+Gauge& Metrics::gauge(std::string_view name, std::string_view help, const Labels& labels) {
+  return find(gauges_, name, help, labels);
+}
+Histogram& Metrics::histogram(std::string_view name, std::string_view help, const Labels& labels) {
+  return find(histograms_, name, help, labels);
+}
 
 std::string Metrics::prometheus() const {
   const std::lock_guard lock(mutex_);
   std::string out;
   for (const auto& [name, family] : counters_) {
     head(out, name, family.help, "counter");
-    for (const auto& [labels, c] : family.series) sample(out, name, labels, std::to_string(c->value()));
+    for (const auto& [labels, c] : family.series)
+      sample(out, name, labels, std::to_string(c->value()));
   }
   for (const auto& [name, family] : gauges_) {
     head(out, name, family.help, "gauge");
-    for (const auto& [labels, g] : family.series) sample(out, name, labels, std::to_string(g->value()));
+    for (const auto& [labels, g] : family.series)
+      sample(out, name, labels, std::to_string(g->value()));
   }
   for (const auto& [name, family] : histograms_) {
     head(out, name, family.help, "histogram");
@@ -91,7 +111,8 @@ std::string Metrics::prometheus() const {
           bound.clear();
           append_json_number(bound, Histogram::upper_bound(i));
         }
-        sample(out, name + "_bucket", labels + comma + "le=\"" + bound + "\"", std::to_string(total));
+        sample(out, name + "_bucket", labels + comma + "le=\"" + bound + "\"",
+               std::to_string(total));
       }
       std::string sum;
       append_json_number(sum, h->sum_seconds());

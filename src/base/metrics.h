@@ -1,5 +1,5 @@
-// Counters, gauges and histograms, printed in Prometheus' text format 0.0.4. Thread-safe: an update is one
-// relaxed atomic operation; looking a metric up takes a lock, so keep the reference.
+// Counters, gauges and histograms, printed in Prometheus' text format 0.0.4. Thread-safe: an update
+// is one relaxed atomic operation; looking a metric up takes a lock, so keep the reference.
 #pragma once
 
 #include <array>
@@ -41,8 +41,12 @@ class Histogram {
   static constexpr int kBuckets = 14;
   void observe(double seconds);
   uint64_t count() const;
-  double sum_seconds() const { return static_cast<double>(sum_ns_.load(std::memory_order_relaxed)) / 1e9; }
-  uint64_t bucket(int i) const { return buckets_[static_cast<size_t>(i)].load(std::memory_order_relaxed); }
+  double sum_seconds() const {
+    return static_cast<double>(sum_ns_.load(std::memory_order_relaxed)) / 1e9;
+  }
+  uint64_t bucket(int i) const {
+    return buckets_[static_cast<size_t>(i)].load(std::memory_order_relaxed);
+  }
   static double upper_bound(int i);  // of bucket i < kBuckets; the last bucket has none
 
  private:
@@ -54,7 +58,8 @@ using Labels = std::vector<std::pair<std::string, std::string>>;
 
 class Metrics {
  public:
-  // The same name and labels give the same object, which lives as long as the registry. `help` of the first call counts.
+  // The same name and labels give the same object, which lives as long as the registry. `help` of
+  // the first call counts.
   Counter& counter(std::string_view name, std::string_view help, const Labels& labels = {});
   Gauge& gauge(std::string_view name, std::string_view help, const Labels& labels = {});
   Histogram& histogram(std::string_view name, std::string_view help, const Labels& labels = {});
@@ -67,7 +72,8 @@ class Metrics {
     std::map<std::string, std::unique_ptr<T>> series;  // by printed labels
   };
   template <class T>
-  T& find(std::map<std::string, Family<T>, std::less<>>& families, std::string_view name, std::string_view help, const Labels& labels);
+  T& find(std::map<std::string, Family<T>, std::less<>>& families, std::string_view name,
+          std::string_view help, const Labels& labels);
 
   mutable std::mutex mutex_;
   std::map<std::string, Family<Counter>, std::less<>> counters_;

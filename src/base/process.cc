@@ -72,7 +72,9 @@ struct Prepared {
 Result<pid_t> start_process(const ProcessOptions& options) {
   SM_ASSERT(!options.argv.empty());
   const std::optional<fs::path> program = find_program(options.argv.front());
-  if (!program) return Error(ErrorCode::kNotFound, "program '" + options.argv.front() + "' was not found on PATH");
+  if (!program)
+    return Error(ErrorCode::kNotFound,
+                 "program '" + options.argv.front() + "' was not found on PATH");
 
   std::vector<char*> argv;
   for (const std::string& arg : options.argv) argv.push_back(const_cast<char*>(arg.c_str()));
@@ -90,14 +92,20 @@ Result<pid_t> start_process(const ProcessOptions& options) {
   envp.push_back(nullptr);
 
   const int log = options.output.empty() ? ::open("/dev/null", O_WRONLY | O_CLOEXEC)
-                                         : ::open(options.output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+                                         : ::open(options.output.c_str(),
+                                                  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (log < 0) return errno_error(errno, "open " + options.output.string());
   int report[2];
   if (::pipe2(report, O_CLOEXEC) != 0) {
     ::close(log);
     return errno_error(errno, "pipe");
   }
-  const Prepared prepared{program->c_str(), argv.data(), envp.data(), options.stdout_fd >= 0 ? options.stdout_fd : log, log, ::getpid()};
+  const Prepared prepared{program->c_str(),
+                          argv.data(),
+                          envp.data(),
+                          options.stdout_fd >= 0 ? options.stdout_fd : log,
+                          log,
+                          ::getpid()};
   const pid_t pid = ::fork();
   if (pid == 0) become(prepared, options, report[1]);
   const int fork_errno = errno;
@@ -138,7 +146,8 @@ std::optional<fs::path> find_program(std::string_view name) {
     std::error_code ignored;
     return fs::is_regular_file(p, ignored) && ::access(p.c_str(), X_OK) == 0;
   };
-  if (name.find('/') != std::string_view::npos) return runnable(name) ? std::optional<fs::path>(name) : std::nullopt;
+  if (name.find('/') != std::string_view::npos)
+    return runnable(name) ? std::optional<fs::path>(name) : std::nullopt;
   std::istringstream path(env("PATH").value_or("/usr/local/bin:/usr/bin:/bin"));
   for (std::string folder; std::getline(path, folder, ':');) {
     const fs::path candidate = fs::path(folder.empty() ? "." : folder) / name;

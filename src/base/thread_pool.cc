@@ -9,9 +9,11 @@
 
 namespace samplemind {
 
-ThreadPool::ThreadPool(std::string name, size_t threads, size_t queue_max, Priority priority) : queue_max_(queue_max) {
+ThreadPool::ThreadPool(std::string name, size_t threads, size_t queue_max, Priority priority)
+    : queue_max_(queue_max) {
   SM_ASSERT(threads >= 1 && queue_max >= 1);
-  for (size_t i = 0; i < threads; ++i) workers_.emplace_back([this, priority, name] { run(priority, name); });
+  for (size_t i = 0; i < threads; ++i)
+    workers_.emplace_back([this, priority, name] { run(priority, name); });
 }
 
 ThreadPool::~ThreadPool() {

@@ -13,16 +13,22 @@ namespace samplemind {
 
 class ThreadPool {
  public:
-  enum class Priority { kNormal, kBackground };  // kBackground lowers the threads' nice value, so that a scan does not slow the gateway
+  enum class Priority {
+    kNormal,
+    kBackground
+  };  // kBackground lowers the threads' nice value, so that a scan does not slow the gateway
 
   // REQUIRES: threads >= 1, queue_max >= 1.
-  ThreadPool(std::string name, size_t threads, size_t queue_max, Priority priority = Priority::kNormal);
+  ThreadPool(std::string name, size_t threads, size_t queue_max,
+             Priority priority = Priority::kNormal);
   // Runs what is queued, then joins.
   ~ThreadPool();
 
-  // False when queue_max jobs wait already or the pool is stopping; the job is then not run. Jobs must not throw. Thread-safe.
+  // False when queue_max jobs wait already or the pool is stopping; the job is then not run. Jobs
+  // must not throw. Thread-safe.
   [[nodiscard]] bool try_post(std::function<void()> job);
-  // Waits for room; only for producers that own their thread (a scan), never on an I/O thread. False when stopping.
+  // Waits for room; only for producers that own their thread (a scan), never on an I/O thread.
+  // False when stopping.
   bool post_blocking(std::function<void()> job);
   // Drops what is queued and not begun. Thread-safe.
   void clear();

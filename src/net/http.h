@@ -33,14 +33,14 @@ class Headers {
 enum class HttpVersion { k1_0, k1_1, k2 };
 
 struct RequestHead {
-  std::string method;      // upper case as sent
-  std::string target;      // origin form: path and query as sent
-  std::string authority;   // Host header, or :authority
+  std::string method;     // upper case as sent
+  std::string target;     // origin form: path and query as sent
+  std::string authority;  // Host header, or :authority
   HttpVersion version = HttpVersion::k1_1;
   Headers headers;
 
-  std::string_view path() const;                               // target up to '?', still percent-encoded
-  std::string_view query() const;                              // after '?', or empty
+  std::string_view path() const;   // target up to '?', still percent-encoded
+  std::string_view query() const;  // after '?', or empty
 };
 
 struct ResponseHead {
@@ -59,10 +59,10 @@ std::string percent_encode(std::string_view text);  // all but RFC 3986 unreserv
 Result<std::vector<std::pair<std::string, std::string>>> parse_query(std::string_view query);
 
 struct Url {
-  std::string scheme;  // "http" or "https"
-  std::string host;    // lower case, IPv6 without brackets
-  uint16_t port = 0;   // the scheme's default when absent
-  std::string target;  // path and query, "/" at least
+  std::string scheme;             // "http" or "https"
+  std::string host;               // lower case, IPv6 without brackets
+  uint16_t port = 0;              // the scheme's default when absent
+  std::string target;             // path and query, "/" at least
   std::string authority() const;  // host[:port] as a Host header wants it
   static Result<Url> parse(std::string_view text);
 };

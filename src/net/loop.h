@@ -1,5 +1,5 @@
-// One I/O thread's event loop ("shard"): timers, posted work, tasks. Everything but post() and stop() must be called
-// on the loop's own thread. Asio stays behind this header.
+// One I/O thread's event loop ("shard"): timers, posted work, tasks. Everything but post() and
+// stop() must be called on the loop's own thread. Asio stays behind this header.
 #pragma once
 
 #include <chrono>
@@ -11,18 +11,20 @@
 
 namespace samplemind::net {
 
-// Tells many waiters at once that somebody gave up: a client that went away, a deadline, a shutdown.
-// Belongs to one loop; copies share the state; cheap to copy. A default-constructed token never fires.
+// Tells many waiters at once that somebody gave up: a client that went away, a deadline, a
+// shutdown. Belongs to one loop; copies share the state; cheap to copy. A default-constructed token
+// never fires.
 class CancelToken {
  public:
   CancelToken() = default;
   static CancelToken create();
   // A token that fires when this one does, or when it is cancelled itself.
   CancelToken child() const;
-  void cancel() const;           // runs the callbacks once, in order of registration
+  void cancel() const;  // runs the callbacks once, in order of registration
   bool cancelled() const;
 
-  // Runs `callback` when cancelled (at once if it is already); the registration's destructor forgets it.
+  // Runs `callback` when cancelled (at once if it is already); the registration's destructor
+  // forgets it.
   class Registration {
    public:
     Registration() = default;
@@ -52,14 +54,15 @@ class Loop {
   // The loop running on this thread, or null.
   static Loop* current();
 
-  void run();                             // until stop(), or until nothing is left to do when not kept alive
-  void keep_alive(bool on);               // run() waits for posted work even when idle
-  void stop();                            // thread-safe
+  void run();                // until stop(), or until nothing is left to do when not kept alive
+  void keep_alive(bool on);  // run() waits for posted work even when idle
+  void stop();               // thread-safe
   void post(std::function<void()> work);  // thread-safe; runs on the loop's thread, in order
 
   // Starts a task that nobody awaits; its frame lives until it ends or the loop dies.
   void spawn(Task<void> task);
-  // Runs the loop until the task is done and gives its value. For programs without a loop of their own (CLI, tests).
+  // Runs the loop until the task is done and gives its value. For programs without a loop of their
+  // own (CLI, tests).
   template <class T>
   T run_until_done(Task<T> task) {
     bool finished = false;
@@ -86,13 +89,15 @@ class Loop {
   };
   Timer after(std::chrono::nanoseconds delay, std::function<void()> callback);
 
-  struct Rep;                       // Asio's io_context; see net/loop_internal.h
+  struct Rep;  // Asio's io_context; see net/loop_internal.h
   Rep& rep() { return *rep_; }
 
  private:
   void run_one();
   template <class T>
-  static Task<void> deliver(Task<T> task, std::optional<std::conditional_t<std::is_void_v<T>, bool, T>>& value, bool& finished) {
+  static Task<void> deliver(Task<T> task,
+                            std::optional<std::conditional_t<std::is_void_v<T>, bool, T>>& value,
+                            bool& finished) {
     if constexpr (std::is_void_v<T>) {
       co_await task;
     } else {
@@ -103,12 +108,13 @@ class Loop {
   std::unique_ptr<Rep> rep_;
 };
 
-// A wake-up for one waiting task on one loop: wait() suspends until notify(). Several notify() before a wait count as one.
+// A wake-up for one waiting task on one loop: wait() suspends until notify(). Several notify()
+// before a wait count as one.
 class Event {
  public:
-  void notify();                    // resumes the waiter through the loop's queue, never inside the caller
+  void notify();  // resumes the waiter through the loop's queue, never inside the caller
   struct Awaiter;
-  Awaiter wait();                   // REQUIRES: at most one waiter
+  Awaiter wait();  // REQUIRES: at most one waiter
 
  private:
   friend struct Awaiter;
@@ -122,9 +128,11 @@ struct Event::Awaiter {
   void await_suspend(std::coroutine_handle<> h) noexcept { event.waiter_ = h; }
   void await_resume() noexcept {}
 };
-inline Event::Awaiter Event::wait() { return Awaiter{*this}; }
+inline Event::Awaiter Event::wait() {
+  return Awaiter{*this};
+}
 
-// Runs `work` on a thread of `pool` and resumes here with its result. kResourceExhausted when the pool's queue is full.
-// (net/offload.h)
+// Runs `work` on a thread of `pool` and resumes here with its result. kResourceExhausted when the
+// pool's queue is full. (net/offload.h)
 
 }  // namespace samplemind::net

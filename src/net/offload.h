@@ -11,8 +11,9 @@
 
 namespace samplemind::net {
 
-// Runs `work` on a thread of `pool` and gives its value on the calling loop. kResourceExhausted when the pool's queue is full.
-// The work runs to its end even when the awaiting task is destroyed; its value is then dropped.
+// Runs `work` on a thread of `pool` and gives its value on the calling loop. kResourceExhausted
+// when the pool's queue is full. The work runs to its end even when the awaiting task is destroyed;
+// its value is then dropped.
 template <class T>
 Task<Result<T>> offload(ThreadPool& pool, std::function<Result<T>()> work) {
   struct Shared {
@@ -29,7 +30,8 @@ Task<Result<T>> offload(ThreadPool& pool, std::function<Result<T>()> work) {
     });
   };
   if (!pool.try_post(std::move(job))) {
-    co_return Error(ErrorCode::kResourceExhausted, "too much work is waiting", "try again in a moment");
+    co_return Error(ErrorCode::kResourceExhausted, "too much work is waiting",
+                    "try again in a moment");
   }
   co_await shared->done.wait();
   co_return std::move(*shared->value);

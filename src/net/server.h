@@ -1,5 +1,6 @@
-// The HTTP server: one listener and one loop a shard; a connection stays on its shard. Handlers are coroutines that get
-// an Exchange: the request, its body as a stream, and the answer, whole or streamed with back-pressure.
+// The HTTP server: one listener and one loop a shard; a connection stays on its shard. Handlers are
+// coroutines that get an Exchange: the request, its body as a stream, and the answer, whole or
+// streamed with back-pressure.
 #pragma once
 
 #include <chrono>
@@ -18,14 +19,17 @@ namespace samplemind::net {
 
 // Every maximum of the server, in one place.
 struct ServerLimits {
-  size_t header_bytes_max = 64 << 10;   // request line and fields together; 431 above
-  size_t body_bytes_max = 32 << 20;     // 413 above; enough for a request with several pictures or a minute of audio
-  size_t connections_max = 10000;       // a shard; further ones are closed at once
-  std::chrono::milliseconds header_timeout{10000};   // from the first byte to the end of the fields (slow headers)
-  std::chrono::milliseconds idle_timeout{75000};     // kept-alive connection without a request
-  std::chrono::milliseconds body_timeout{30000};     // between two pieces of a body
-  std::chrono::milliseconds write_timeout{30000};    // a client that takes nothing for so long is gone
-  size_t pipeline_max = 64;                          // requests read ahead on one connection
+  size_t header_bytes_max = 64 << 10;  // request line and fields together; 431 above
+  size_t body_bytes_max =
+      32 << 20;  // 413 above; enough for a request with several pictures or a minute of audio
+  size_t connections_max = 10000;  // a shard; further ones are closed at once
+  std::chrono::milliseconds header_timeout{
+      10000};  // from the first byte to the end of the fields (slow headers)
+  std::chrono::milliseconds idle_timeout{75000};  // kept-alive connection without a request
+  std::chrono::milliseconds body_timeout{30000};  // between two pieces of a body
+  std::chrono::milliseconds write_timeout{
+      30000};                // a client that takes nothing for so long is gone
+  size_t pipeline_max = 64;  // requests read ahead on one connection
 };
 
 struct TlsServerOptions {
@@ -46,20 +50,21 @@ class Exchange {
   virtual ~Exchange() = default;
 
   virtual const RequestHead& request() const = 0;
-  virtual std::string_view peer_address() const = 0;   // "127.0.0.1"
-  virtual bool secure() const = 0;                     // TLS
+  virtual std::string_view peer_address() const = 0;  // "127.0.0.1"
+  virtual bool secure() const = 0;                    // TLS
   // Fires when the client goes away or the server is stopped for good.
   virtual CancelToken cancel() const = 0;
 
   // The next piece of the body; empty at its end. The view is valid until the next call.
   virtual Task<Result<std::string_view>> read_some() = 0;
-  // The whole body, at most `max_bytes` (and the server's limit): kTooLarge above. For bodies already received no copy is made;
-  // the view is valid until the exchange ends.
+  // The whole body, at most `max_bytes` (and the server's limit): kTooLarge above. For bodies
+  // already received no copy is made; the view is valid until the exchange ends.
   virtual Task<Result<std::string_view>> read_body(size_t max_bytes) = 0;
 
   // One answer, whole: content-length is set here. `body` must stay alive until the task is done.
   virtual Task<Result<void>> respond(ResponseHead head, std::string_view body) = 0;
-  // A streamed answer: start, write..., finish. Each write waits until the client's side has room (back-pressure).
+  // A streamed answer: start, write..., finish. Each write waits until the client's side has room
+  // (back-pressure).
   virtual Task<Result<void>> start(ResponseHead head) = 0;
   virtual Task<Result<void>> write(std::string_view piece) = 0;
   virtual Task<Result<void>> finish() = 0;
@@ -73,16 +78,18 @@ using Handler = std::function<Task<void>(Exchange&)>;
 
 class Server {
  public:
-  // Binds (first exclusively, to find a port in use: kAlreadyExists) but serves only after start(). `make_handler` is called once
-  // a shard, on its thread, with the shard's loop: what it makes lives on that loop.
+  // Binds (first exclusively, to find a port in use: kAlreadyExists) but serves only after start().
+  // `make_handler` is called once a shard, on its thread, with the shard's loop: what it makes
+  // lives on that loop.
   using HandlerFactory = std::function<Handler(Loop& loop, size_t shard)>;
   static Result<std::unique_ptr<Server>> bind(ServerOptions options, HandlerFactory make_handler);
   virtual ~Server() = default;
 
   virtual uint16_t port() const = 0;
   virtual std::string host() const = 0;
-  virtual void start() = 0;   // one thread a shard
-  // Accepts nothing more, lets running exchanges finish for at most `grace`, then cancels them; joins the threads. Thread-safe.
+  virtual void start() = 0;  // one thread a shard
+  // Accepts nothing more, lets running exchanges finish for at most `grace`, then cancels them;
+  // joins the threads. Thread-safe.
   virtual void stop(std::chrono::milliseconds grace) = 0;
   virtual size_t connections() const = 0;
   virtual size_t active_exchanges() const = 0;

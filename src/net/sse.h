@@ -1,4 +1,5 @@
-// Readers of event streams, byte-exact at every split: Server-Sent Events (WHATWG HTML, "event stream") and NDJSON.
+// Readers of event streams, byte-exact at every split: Server-Sent Events (WHATWG HTML, "event
+// stream") and NDJSON.
 #pragma once
 
 #include <cstddef>
@@ -17,8 +18,9 @@ struct SseEvent {
   std::string id;
 };
 
-// Feed bytes, take events. CR, LF and CRLF end lines (also CR and LF in different reads); U+2028 does not; a leading BOM is
-// skipped; comment lines are skipped. No allocation beyond the line and data buffers. Not thread-safe.
+// Feed bytes, take events. CR, LF and CRLF end lines (also CR and LF in different reads); U+2028
+// does not; a leading BOM is skipped; comment lines are skipped. No allocation beyond the line and
+// data buffers. Not thread-safe.
 class SseReader {
  public:
   explicit SseReader(size_t event_bytes_max = 8 << 20) : event_bytes_max_(event_bytes_max) {}
@@ -32,9 +34,9 @@ class SseReader {
  private:
   Result<void> line(std::string_view text);
   size_t event_bytes_max_;
-  std::string pending_;      // bytes not yet taken as lines
+  std::string pending_;  // bytes not yet taken as lines
   size_t scan_ = 0;
-  bool skip_lf_ = false;     // the last line ended with CR: a following LF belongs to it
+  bool skip_lf_ = false;  // the last line ended with CR: a following LF belongs to it
   bool at_start_ = true;
   SseEvent current_;
   bool has_data_ = false;
@@ -49,7 +51,8 @@ class NdjsonReader {
   explicit NdjsonReader(size_t line_bytes_max = 8 << 20) : line_bytes_max_(line_bytes_max) {}
   Result<void> feed(std::string_view bytes);
   std::optional<std::string> next();
-  // What is left after the last newline (a final line without one counts as a line once the stream has ended properly).
+  // What is left after the last newline (a final line without one counts as a line once the stream
+  // has ended properly).
   std::optional<std::string> flush();
 
  private:

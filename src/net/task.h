@@ -1,9 +1,11 @@
-// Task<T>: a lazy coroutine that runs on one I/O thread. `co_await task` starts it and gives its value;
-// Loop::spawn starts one that nobody waits for. A task never changes thread, so what it touches on its
-// loop needs no lock. Destroying a task that has not finished destroys its frame (and what it awaits).
+// Task<T>: a lazy coroutine that runs on one I/O thread. `co_await task` starts it and gives its
+// value; Loop::spawn starts one that nobody waits for. A task never changes thread, so what it
+// touches on its loop needs no lock. Destroying a task that has not finished destroys its frame
+// (and what it awaits).
 //
 // House rules for g++ 12.2 (it destroys some temporaries twice; tools/lint rejects these forms):
-//   - never `co_await f(Options{...})` or `co_await f({...})`: name the aggregate, then std::move it;
+//   - never `co_await f(Options{...})` or `co_await f({...})`: name the aggregate, then std::move
+//   it;
 //   - never a capturing lambda inside an expression with co_await: name it first;
 //   - parameters of coroutines are taken by value unless the caller provably outlives the call.
 #pragma once
@@ -42,7 +44,9 @@ template <class T>
 struct Promise : PromiseBase {
   Task<T> get_return_object();
   template <class U>
-  void return_value(U&& v) { value.emplace(std::forward<U>(v)); }
+  void return_value(U&& v) {
+    value.emplace(std::forward<U>(v));
+  }
   std::optional<T> value;
 };
 
@@ -67,7 +71,9 @@ class [[nodiscard]] Task {
     std::swap(handle_, other.handle_);
     return *this;
   }
-  ~Task() { if (handle_) handle_.destroy(); }
+  ~Task() {
+    if (handle_) handle_.destroy();
+  }
 
   bool valid() const { return static_cast<bool>(handle_); }
   bool done() const { return handle_ && handle_.done(); }
@@ -97,8 +103,12 @@ class [[nodiscard]] Task {
 
 namespace internal {
 template <class T>
-Task<T> Promise<T>::get_return_object() { return Task<T>(std::coroutine_handle<Promise<T>>::from_promise(*this)); }
-inline Task<void> Promise<void>::get_return_object() { return Task<void>(std::coroutine_handle<Promise<void>>::from_promise(*this)); }
+Task<T> Promise<T>::get_return_object() {
+  return Task<T>(std::coroutine_handle<Promise<T>>::from_promise(*this));
+}
+inline Task<void> Promise<void>::get_return_object() {
+  return Task<void>(std::coroutine_handle<Promise<void>>::from_promise(*this));
+}
 }  // namespace internal
 
 }  // namespace samplemind::net
