@@ -5,6 +5,8 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <type_traits>
 
 #include "base/clock.h"
 #include "net/task.h"
@@ -27,7 +29,7 @@ class CancelToken {
   // forgets it.
   class Registration {
    public:
-    Registration() = default;
+    Registration();
     Registration(Registration&&) noexcept;
     Registration& operator=(Registration&&) noexcept;
     ~Registration();
@@ -59,8 +61,25 @@ class Loop {
   void stop();               // thread-safe
   void post(std::function<void()> work);  // thread-safe; runs on the loop's thread, in order
 
-  // Starts a task that nobody awaits; its frame lives until it ends or the loop dies.
+  // Starts a task that nobody awaits, from the loop's queue (never inside the caller); its frame
+  // lives until it ends or the loop dies.
   void spawn(Task<void> task);
+  // Destroys the frames of all spawned tasks; the destructor does so too. For owners of what those
+  // frames refer to.
+  void destroy_tasks();
+
+  // Posts to the loop from any thread, even when the loop may be gone by then: the work is dropped
+  // in that case.
+  class Poster {
+   public:
+    bool post(std::function<void()> work) const;  // false when the loop is gone
+
+   private:
+    friend class Loop;
+    struct State;
+    std::shared_ptr<State> state_;
+  };
+  Poster poster() const;
   // Runs the loop until the task is done and gives its value. For programs without a loop of their
   // own (CLI, tests).
   template <class T>
@@ -77,15 +96,15 @@ class Loop {
   // Calls back once after `delay`; destroying the handle before forgets it.
   class Timer {
    public:
-    Timer();
-    Timer(Timer&&) noexcept;
+    Timer() = default;
+    Timer(Timer&&) noexcept = default;
     Timer& operator=(Timer&&) noexcept;
     ~Timer();
 
    private:
     friend class Loop;
     struct Rep;
-    std::unique_ptr<Rep> rep_;
+    std::shared_ptr<Rep> rep_;
   };
   Timer after(std::chrono::nanoseconds delay, std::function<void()> callback);
 
@@ -109,30 +128,56 @@ class Loop {
 };
 
 // A wake-up for one waiting task on one loop: wait() suspends until notify(). Several notify()
-// before a wait count as one.
+// before the waiter goes on count as one. Either side may be destroyed at any time: a destroyed
+// waiter is forgotten, also when its wake-up is queued already; the waiter of a destroyed event is
+// never resumed. Not thread-safe: the loop's own thread only (post() first).
 class Event {
  public:
+  class Awaiter;
+  Event() = default;
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  ~Event();
+
   void notify();  // resumes the waiter through the loop's queue, never inside the caller
-  struct Awaiter;
-  Awaiter wait();  // REQUIRES: at most one waiter
+  void
+  notify_inline();  // resumes it inside the caller, which must stand at the top of a loop callback
+  Awaiter wait();   // REQUIRES: at most one waiter
 
  private:
-  friend struct Awaiter;
-  std::coroutine_handle<> waiter_;
+  Awaiter* waiter_ = nullptr;
   bool set_ = false;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
-struct Event::Awaiter {
-  Event& event;
-  bool await_ready() noexcept { return std::exchange(event.set_, false); }
-  void await_suspend(std::coroutine_handle<> h) noexcept { event.waiter_ = h; }
-  void await_resume() noexcept {}
+
+namespace internal {
+// A suspended coroutine in a loop's queue of those to resume. Unlinks itself.
+struct ReadyNode {
+  ReadyNode() = default;
+  ReadyNode(const ReadyNode&) = delete;
+  ReadyNode& operator=(const ReadyNode&) = delete;
+  ~ReadyNode() { unlink(); }
+  void unlink();
+  ReadyNode* previous = nullptr;
+  ReadyNode* next = nullptr;
+  std::coroutine_handle<> handle;
+};
+}  // namespace internal
+
+class [[nodiscard]] Event::Awaiter : private internal::ReadyNode {
+ public:
+  explicit Awaiter(Event& event) : event_(&event) {}
+  ~Awaiter();
+  bool await_ready() noexcept { return std::exchange(event_->set_, false); }
+  void await_suspend(std::coroutine_handle<> waiter) noexcept;
+  void await_resume() noexcept;
+
+ private:
+  friend class Event;
+  Event* event_;
+  Loop* loop_ = nullptr;
 };
 inline Event::Awaiter Event::wait() {
-  return Awaiter{*this};
+  return Awaiter(*this);
 }
-
-// Runs `work` on a thread of `pool` and resumes here with its result. kResourceExhausted when the
-// pool's queue is full. (net/offload.h)
 
 }  // namespace samplemind::net

@@ -21,10 +21,10 @@ Task<Result<T>> offload(ThreadPool& pool, std::function<Result<T>()> work) {
     Event done;
   };
   auto shared = std::make_shared<Shared>();
-  Loop* loop = Loop::current();
+  Loop::Poster loop = Loop::current()->poster();
   std::function<void()> job = [shared, loop, work = std::move(work)] {
     auto value = std::make_shared<Result<T>>(work());
-    loop->post([shared, value] {
+    loop.post([shared, value] {
       shared->value.emplace(std::move(*value));
       shared->done.notify();
     });

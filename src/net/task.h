@@ -25,12 +25,13 @@ class Task;
 namespace internal {
 
 struct PromiseBase {
-  std::coroutine_handle<> continuation = std::noop_coroutine();
+  std::coroutine_handle<> continuation;  // null until the awaiting coroutine has really suspended
   struct Final {
     bool await_ready() noexcept { return false; }
     template <class P>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<P> self) noexcept {
-      return self.promise().continuation;
+      std::coroutine_handle<> next = self.promise().continuation;
+      return next ? next : std::noop_coroutine();
     }
     void await_resume() noexcept {}
   };
@@ -68,7 +69,7 @@ class [[nodiscard]] Task {
   explicit Task(Handle h) : handle_(h) {}
   Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, {})) {}
   Task& operator=(Task&& other) noexcept {
-    std::swap(handle_, other.handle_);
+    if (Handle old = std::exchange(handle_, std::exchange(other.handle_, {}))) old.destroy();
     return *this;
   }
   ~Task() {
@@ -82,9 +83,14 @@ class [[nodiscard]] Task {
   struct Awaiter {
     Handle h;
     bool await_ready() noexcept { return false; }
-    std::coroutine_handle<> await_suspend(std::coroutine_handle<> caller) noexcept {
+    // Runs the task here. One that ends without suspending lets the caller go on at once, so a loop
+    // over such tasks does not deepen the stack, whether or not the compiler turns transfers into
+    // tail calls.
+    bool await_suspend(std::coroutine_handle<> caller) noexcept {
+      h.resume();
+      if (h.done()) return false;
       h.promise().continuation = caller;
-      return h;
+      return true;
     }
     T await_resume() {
       if constexpr (!std::is_void_v<T>) {
