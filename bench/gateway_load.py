@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""What the gateway costs, beside nginx in the same run.
+
+  bench/gateway_load.py [--load ../shared/load] [--samplemind build/release/bin/samplemind] [--seconds 5] [--rounds 3] [--out FILE.md]
+
+Needs wrk, h2load, nginx, g++ and the load yardstick (a mock provider, measure.py, ttfb.py). Everything stays on loopback:
+the gateway on core 0, load and mock on core 1, candidates interleaved, the median of the rounds printed as a Markdown table.
+The figure to trust on a noisy machine is CPU microseconds a request, and its ratio to nginx.
+"""
+import argparse, contextlib, json, os, pathlib, shutil, signal, socket, statistics, subprocess, sys, tempfile, time, urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+MODEL = "openai/gpt-4o-mini"
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait(url, seconds=10):
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=1).read()
+            return
+        except OSError:
+            if time.monotonic() > end:
+                sys.exit(f"{url} does not answer")
+            time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def running(argv, **kw):
+    p = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **kw)
+    try:
+        yield p
+    finally:
+        p.send_signal(signal.SIGTERM)
+        try:
+            p.wait(12)
+        except subprocess.TimeoutExpired:
+            p.kill()
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("--load", default=str(ROOT.parent / "shared" / "load"))
+    a.add_argument("--samplemind", default=str(ROOT / "build/release/bin/samplemind"))
+    a.add_argument("--seconds", type=float, default=5)
+    a.add_argument("--rounds", type=int, default=3)
+    a.add_argument("--out")
+    o = a.parse_args()
+    load = pathlib.Path(o.load)
+    for tool in ("wrk", "nginx", "taskset", "g++"):
+        if not shutil.which(tool):
+            sys.exit(f"gateway_load: {tool} is missing: see the test section of packages.txt")
+    if not load.is_dir():
+        sys.exit(f"gateway_load: no load yardstick at {load}: give its folder with --load")
+
+    with contextlib.ExitStack() as stack:
+        tmp = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        mock = tmp / "mock"
+        subprocess.run(["g++", "-O2", "-std=c++20", "-o", mock, load / "mock.cpp"], check=True)
+        conf = tmp / "nginx.conf"
+        conf.write_text((load / "nginx.conf.in").read_text().replace("RUN_DIR", str(tmp)))
+        stack.enter_context(running(["taskset", "-c", "1", str(mock)], env=dict(os.environ, MOCK_PORT="9000")))
+        wait("http://127.0.0.1:9000/health")
+        nginx = stack.enter_context(running(["taskset", "-c", "0", "nginx", "-c", str(conf)]))
+        port = free_port()
+        env = {k: v for k, v in os.environ.items() if not k.endswith(("_API_KEY", "_BASE_URL"))}
+        env |= {"SAMPLEMIND_HOME": str(tmp / "home"), "OPENAI_BASE_URL": "http://127.0.0.1:9000/v1", "OPENAI_API_KEY": "sk-mock-loopback",
+                "OLLAMA_HOST": "127.0.0.1:9", "SAMPLEMIND_LOG_LEVEL": "warn", "SAMPLEMIND_SERVER_SHARDS": "1"}
+        ours = stack.enter_context(running(["taskset", "-c", "0", o.samplemind, "up", "--foreground", "--no-demo", "--port", str(port)], env=env))
+        wait(f"http://127.0.0.1:{port}/healthz")
+
+        def measure(name, url, pid, path="/v1/chat/completions", mode="fixed", model="gpt-4o-mini", stream=False):
+            argv = [sys.executable, str(load / "measure.py"), name, url, str(pid), "--mode", mode, "--model", model, "--path", path, "--dur", str(o.seconds)]
+            out = subprocess.run(argv + (["--stream"] if stream else []), capture_output=True, text=True)
+            if out.returncode != 0:
+                sys.exit(f"{name}: {out.stderr or out.stdout}")
+            return json.loads(out.stdout.splitlines()[-1])
+
+        us = f"http://127.0.0.1:{port}"
+        candidates = {
+            "fixed answer: nginx": lambda: measure("nginx-fixed", "http://127.0.0.1:8103", nginx.pid),
+            "cached: nginx, keyed by the body": lambda: measure("nginx-cache", "http://127.0.0.1:8102", nginx.pid),
+            "cached: SampleMind": lambda: measure("sm-hit", us, ours.pid, model=MODEL),
+            "cached, 1,000 bodies in turn: SampleMind": lambda: measure("sm-hit-1000", us, ours.pid, mode="keys:1000", model=MODEL),
+            "forwarded: nginx as reverse proxy": lambda: measure("nginx-proxy", "http://127.0.0.1:8101", nginx.pid, mode="uniq"),
+            "miss, forwarded and stored: SampleMind": lambda: measure("sm-miss", us, ours.pid, mode="uniq", model=MODEL),
+        }
+        rows = {name: [] for name in candidates}
+        for _ in range(o.rounds):
+            for name, run in candidates.items():
+                rows[name].append(run())
+        median = lambda name, key: statistics.median(r[key] for r in rows[name])
+        cache, proxy = median("cached: nginx, keyed by the body", "cpu_us"), median("forwarded: nginx as reverse proxy", "cpu_us")
+        table = ["| what (64 connections, one core) | req/s | CPU us a request | of nginx | p99 ms | errors | RSS MB |", "|---|---|---|---|---|---|---|"]
+        for name in candidates:
+            base = proxy if ("miss" in name or "forwarded" in name) else cache
+            bad = sum(r["non2xx"] + r["sockerr"] for r in rows[name])
+            table.append(f"| {name} | {median(name, 'rps'):,.0f} | {median(name, 'cpu_us'):.1f} | {median(name, 'cpu_us') / base:.2f} | {median(name, 'p99_ms'):.2f} | {bad:.0f} | {median(name, 'rss_mb'):.0f} |")
+        ttfb = {}
+        for name, url, model in (("direct", "http://127.0.0.1:9000", "gpt-4o-mini"), ("nginx", "http://127.0.0.1:8101", "gpt-4o-mini"), ("SampleMind", us, MODEL)):
+            # A new body each time would need another script; no-store by a header keeps every stream a miss.
+            out = subprocess.run([sys.executable, str(load / "ttfb.py"), name, url, "/v1/chat/completions", model, "200", "Cache-Control: no-store"], capture_output=True, text=True)
+            if out.returncode != 0:
+                sys.exit(f"ttfb {name}: {out.stdout}{out.stderr}")
+            ttfb[name] = json.loads(out.stdout.splitlines()[-1])
+        table += ["", "| first streamed event | p50 ms | added to direct |", "|---|---|---|"]
+        for name, r in ttfb.items():
+            table.append(f"| {name} | {r['ttfb_p50_ms']:.3f} | {r['ttfb_p50_ms'] - ttfb['direct']['ttfb_p50_ms']:.3f} |")
+        print("\n".join(table))
+        if o.out:
+            pathlib.Path(o.out).write_text("\n".join(table) + "\n")
+
+
+if __name__ == "__main__":
+    main()
