@@ -1,0 +1,79 @@
+#include "audio/analysis_json.h"
+
+#include <cmath>
+
+namespace samplemind::audio {
+
+namespace {
+double rounded(double v, double inverse_step) { return std::round(v * inverse_step) / inverse_step; }
+
+std::optional<double> rounded(const std::optional<double>& v, double inverse_step) {
+  if (!v) return std::nullopt;
+  return rounded(*v, inverse_step);
+}
+
+void times(JsonWriter& w, std::string_view name, const std::vector<double>& seconds) {
+  w.key(name).begin_array();
+  for (const double t : seconds) w.value(rounded(t, 1e4));
+  w.end_array();
+}
+
+std::vector<double> times(const JsonValue& list) {
+  std::vector<double> seconds;
+  for (const JsonValue& t : list.items()) seconds.push_back(t.number_or(0));
+  return seconds;
+}
+
+std::optional<int> to_int(const JsonValue& v) {
+  if (const auto i = v.integer()) return static_cast<int>(*i);
+  return std::nullopt;
+}
+}  // namespace
+
+void write_json_fields(JsonWriter& w, const Analysis& a) {
+  w.field("format", a.format).field("duration_s", rounded(a.duration_s, 1e6)).field("sample_rate_hz", a.sample_rate_hz);
+  w.field("channels", a.channels).field("bit_depth", a.bit_depth);
+  w.field("tempo_bpm", rounded(a.tempo_bpm, 100)).field("tempo_confidence", rounded(a.tempo_confidence, 1000));
+  times(w, "beats_s", a.beats_s);
+  times(w, "downbeats_s", a.downbeats_s);
+  times(w, "onsets_s", a.onsets_s);
+  w.field("time_signature", a.time_signature);
+  w.field("key", a.key).field("key_confidence", rounded(a.key_confidence, 1000));
+  w.field("loudness_lufs", rounded(a.loudness_lufs, 100)).field("loudness_range_lu", rounded(a.loudness_range_lu, 100));
+  w.field("true_peak_dbtp", rounded(a.true_peak_dbtp, 100));
+  w.field("content", a.content).field("kind", a.kind).field("note_midi", rounded(a.note_midi, 100));
+  w.field("warnings", a.warnings);
+}
+
+void write_json(JsonWriter& w, std::string_view path, const Analysis& a) {
+  w.begin_object().field("path", path);
+  write_json_fields(w, a);
+  w.end_object();
+}
+
+Analysis analysis_from_json(const JsonValue& v) {
+  Analysis a;
+  a.format = v["format"].string_or("");
+  a.duration_s = v["duration_s"].number_or(0);
+  a.sample_rate_hz = static_cast<int>(v["sample_rate_hz"].integer_or(0));
+  a.channels = static_cast<int>(v["channels"].integer_or(0));
+  a.bit_depth = to_int(v["bit_depth"]);
+  a.tempo_bpm = v["tempo_bpm"].number();
+  a.tempo_confidence = v["tempo_confidence"].number();
+  a.beats_s = times(v["beats_s"]);
+  a.downbeats_s = times(v["downbeats_s"]);
+  a.onsets_s = times(v["onsets_s"]);
+  a.time_signature = v["time_signature"].string();
+  a.key = v["key"].string();
+  a.key_confidence = v["key_confidence"].number();
+  a.loudness_lufs = v["loudness_lufs"].number();
+  a.loudness_range_lu = v["loudness_range_lu"].number();
+  a.true_peak_dbtp = v["true_peak_dbtp"].number();
+  a.content = v["content"].string();
+  a.kind = v["kind"].string();
+  a.note_midi = v["note_midi"].number();
+  for (const JsonValue& warning : v["warnings"].items()) a.warnings.push_back(warning.string_or(""));
+  return a;
+}
+
+}  // namespace samplemind::audio
