@@ -32,14 +32,17 @@ class SseReader {
   bool partial() const;
 
  private:
-  Result<void> line(std::string_view text);
+  void line(std::string_view text);
+  void dispatch();
   size_t event_bytes_max_;
-  std::string pending_;  // bytes not yet taken as lines
-  size_t scan_ = 0;
-  bool skip_lf_ = false;  // the last line ended with CR: a following LF belongs to it
+  std::string pending_;  // the beginning of a line whose end has not come
+  size_t bom_seen_ = 0;
   bool at_start_ = true;
-  SseEvent current_;
+  bool skip_lf_ = false;  // the last line ended with CR: a following LF belongs to it
+  bool in_event_ = false;
+  bool failed_ = false;
   bool has_data_ = false;
+  SseEvent current_;
   std::string last_id_;
   std::vector<SseEvent> ready_;
   size_t ready_at_ = 0;
@@ -59,7 +62,8 @@ class NdjsonReader {
   size_t line_bytes_max_;
   std::string pending_;
   size_t at_ = 0;
-  size_t scan_ = 0;
+  size_t scan_ = 0;  // no line feed before this
+  size_t open_ = 0;  // bytes of the line whose end has not come
 };
 
 }  // namespace samplemind::net
