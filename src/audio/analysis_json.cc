@@ -5,7 +5,9 @@
 namespace samplemind::audio {
 
 namespace {
-double rounded(double v, double inverse_step) { return std::round(v * inverse_step) / inverse_step; }
+double rounded(double v, double inverse_step) {
+  return std::round(v * inverse_step) / inverse_step;
+}
 
 std::optional<double> rounded(const std::optional<double>& v, double inverse_step) {
   if (!v) return std::nullopt;
@@ -31,15 +33,19 @@ std::optional<int> to_int(const JsonValue& v) {
 }  // namespace
 
 void write_json_fields(JsonWriter& w, const Analysis& a) {
-  w.field("format", a.format).field("duration_s", rounded(a.duration_s, 1e6)).field("sample_rate_hz", a.sample_rate_hz);
+  w.field("format", a.format)
+      .field("duration_s", rounded(a.duration_s, 1e6))
+      .field("sample_rate_hz", a.sample_rate_hz);
   w.field("channels", a.channels).field("bit_depth", a.bit_depth);
-  w.field("tempo_bpm", rounded(a.tempo_bpm, 100)).field("tempo_confidence", rounded(a.tempo_confidence, 1000));
+  w.field("tempo_bpm", rounded(a.tempo_bpm, 100))
+      .field("tempo_confidence", rounded(a.tempo_confidence, 1000));
   times(w, "beats_s", a.beats_s);
   times(w, "downbeats_s", a.downbeats_s);
   times(w, "onsets_s", a.onsets_s);
   w.field("time_signature", a.time_signature);
   w.field("key", a.key).field("key_confidence", rounded(a.key_confidence, 1000));
-  w.field("loudness_lufs", rounded(a.loudness_lufs, 100)).field("loudness_range_lu", rounded(a.loudness_range_lu, 100));
+  w.field("loudness_lufs", rounded(a.loudness_lufs, 100))
+      .field("loudness_range_lu", rounded(a.loudness_range_lu, 100));
   w.field("true_peak_dbtp", rounded(a.true_peak_dbtp, 100));
   w.field("content", a.content).field("kind", a.kind).field("note_midi", rounded(a.note_midi, 100));
   w.field("warnings", a.warnings);
@@ -72,7 +78,8 @@ Analysis analysis_from_json(const JsonValue& v) {
   a.content = v["content"].string();
   a.kind = v["kind"].string();
   a.note_midi = v["note_midi"].number();
-  for (const JsonValue& warning : v["warnings"].items()) a.warnings.push_back(warning.string_or(""));
+  for (const JsonValue& warning : v["warnings"].items())
+    a.warnings.push_back(warning.string_or(""));
   return a;
 }
 

@@ -1,6 +1,7 @@
-// The ear: measures one sound file. Analyzer is immutable and may be used from any number of threads at once; one call uses one
-// thread, allocates, blocks on the file and needs memory that does not depend on the file's length but for its envelopes
-// (about 0.2 MB a minute). The same file gives the same result, bit for bit.
+// The ear: measures one sound file. Analyzer is immutable and may be used from any number of
+// threads at once; one call uses one thread, allocates, blocks on the file and needs memory that
+// does not depend on the file's length but for its envelopes (about 0.2 MB a minute). The same file
+// gives the same result, bit for bit.
 #pragma once
 
 #include <atomic>
@@ -13,7 +14,8 @@
 
 namespace samplemind::audio {
 
-// Stored beside every result; raised when a feature's meaning or method changes, so that old results are computed again.
+// Stored beside every result; raised when a feature's meaning or method changes, so that old
+// results are computed again.
 inline constexpr int kAnalysisVersion = 1;
 
 // What was measured. Nothing is guessed: a value that could not be measured is absent.
@@ -24,9 +26,9 @@ struct Analysis {
   int channels = 0;
   std::optional<int> bit_depth;  // of linear PCM formats
 
-  std::optional<double> tempo_bpm;          // 40..240
-  std::optional<double> tempo_confidence;   // 0..1
-  std::vector<double> beats_s;              // seconds from the start, rising
+  std::optional<double> tempo_bpm;         // 40..240
+  std::optional<double> tempo_confidence;  // 0..1
+  std::vector<double> beats_s;             // seconds from the start, rising
   std::vector<double> downbeats_s;
   std::vector<double> onsets_s;
   std::optional<std::string> time_signature;  // "4/4"
@@ -34,7 +36,8 @@ struct Analysis {
   std::optional<std::string> key;        // "F# minor"; sharps only
   std::optional<double> key_confidence;  // 0..1
 
-  std::optional<double> loudness_lufs;      // integrated, ITU-R BS.1770-4; absent for silence and below one gating block (0.4 s)
+  std::optional<double> loudness_lufs;  // integrated, ITU-R BS.1770-4; absent for silence and below
+                                        // one gating block (0.4 s)
   std::optional<double> loudness_range_lu;  // EBU Tech 3342
   std::optional<double> true_peak_dbtp;     // ITU-R BS.1770-4 annex 2; absent for digital silence
 
@@ -53,9 +56,10 @@ struct AnalysisOptions {
 
 class Analyzer {
  public:
-  // Errors: kNotFound, kPermissionDenied, kUnsupported (not a sound file we know), kDataLoss (damaged: nothing could be
-  // decoded), kTooLarge, kCancelled. The message begins with the path.
-  Result<Analysis> analyze(const std::filesystem::path& path, const AnalysisOptions& options = {}) const;
+  // Errors: kNotFound, kPermissionDenied, kUnsupported (not a sound file we know), kDataLoss
+  // (damaged: nothing could be decoded), kTooLarge, kCancelled. The message begins with the path.
+  Result<Analysis> analyze(const std::filesystem::path& path,
+                           const AnalysisOptions& options = {}) const;
 };
 
 }  // namespace samplemind::audio

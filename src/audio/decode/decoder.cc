@@ -27,27 +27,41 @@ std::string format_name(int format) {
     case SF_FORMAT_WAV:
     case SF_FORMAT_WAVEX:
     case SF_FORMAT_RF64:
-    case SF_FORMAT_W64: return "wav";
-    case SF_FORMAT_AIFF: return "aiff";
-    case SF_FORMAT_FLAC: return "flac";
-    case SF_FORMAT_MPEG: return "mp3";
-    case SF_FORMAT_OGG: return (format & SF_FORMAT_SUBMASK) == SF_FORMAT_OPUS ? "opus" : "ogg";
-    case SF_FORMAT_AU: return "au";
-    case SF_FORMAT_CAF: return "caf";
-    default: return "other";
+    case SF_FORMAT_W64:
+      return "wav";
+    case SF_FORMAT_AIFF:
+      return "aiff";
+    case SF_FORMAT_FLAC:
+      return "flac";
+    case SF_FORMAT_MPEG:
+      return "mp3";
+    case SF_FORMAT_OGG:
+      return (format & SF_FORMAT_SUBMASK) == SF_FORMAT_OPUS ? "opus" : "ogg";
+    case SF_FORMAT_AU:
+      return "au";
+    case SF_FORMAT_CAF:
+      return "caf";
+    default:
+      return "other";
   }
 }
 
 std::optional<int> pcm_bits(int format) {
   switch (format & SF_FORMAT_SUBMASK) {
     case SF_FORMAT_PCM_S8:
-    case SF_FORMAT_PCM_U8: return 8;
-    case SF_FORMAT_PCM_16: return 16;
-    case SF_FORMAT_PCM_24: return 24;
+    case SF_FORMAT_PCM_U8:
+      return 8;
+    case SF_FORMAT_PCM_16:
+      return 16;
+    case SF_FORMAT_PCM_24:
+      return 24;
     case SF_FORMAT_PCM_32:
-    case SF_FORMAT_FLOAT: return 32;
-    case SF_FORMAT_DOUBLE: return 64;
-    default: return std::nullopt;
+    case SF_FORMAT_FLOAT:
+      return 32;
+    case SF_FORMAT_DOUBLE:
+      return 64;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -59,14 +73,17 @@ void clean(std::span<float> samples) {
 
 class SndfileDecoder final : public Decoder {
  public:
-  SndfileDecoder(SNDFILE* file, StreamInfo info, std::string path) : file_(file), info_(std::move(info)), path_(std::move(path)) {}
+  SndfileDecoder(SNDFILE* file, StreamInfo info, std::string path)
+      : file_(file), info_(std::move(info)), path_(std::move(path)) {}
   ~SndfileDecoder() override { sf_close(file_); }
   const StreamInfo& info() const override { return info_; }
 
   Result<size_t> read(std::span<float> interleaved) override {
     const size_t frames_max = interleaved.size() / static_cast<size_t>(info_.channels);
-    const sf_count_t n = sf_readf_float(file_, interleaved.data(), static_cast<sf_count_t>(frames_max));
-    // A damaged stretch ends the sound: what came before it is kept, and the caller sees fewer frames than were promised.
+    const sf_count_t n =
+        sf_readf_float(file_, interleaved.data(), static_cast<sf_count_t>(frames_max));
+    // A damaged stretch ends the sound: what came before it is kept, and the caller sees fewer
+    // frames than were promised.
     if (n <= 0) {
       if (total_ == 0 && sf_error(file_) != SF_ERR_NO_ERROR) {
         return Error(ErrorCode::kDataLoss, path_ + ": damaged: " + sf_strerror(file_));
@@ -89,17 +106,21 @@ class SndfileDecoder final : public Decoder {
 std::optional<fs::path> decode_program() {
   if (auto named = env("SAMPLEMIND_DECODE")) return find_program(*named);
   const fs::path here = executable_path().parent_path();
-  for (const fs::path& p : {here / "samplemind-decode", here / "../libexec/samplemind/samplemind-decode", here / "../bin/samplemind-decode"}) {
+  for (const fs::path& p :
+       {here / "samplemind-decode", here / "../libexec/samplemind/samplemind-decode",
+        here / "../bin/samplemind-decode"}) {
     if (auto found = find_program(p.string())) return found;
   }
   return find_program("samplemind-decode");
 }
 
-constexpr std::chrono::seconds kChildSilenceMax{20};   // a decoder that gives nothing for so long hangs
+constexpr std::chrono::seconds kChildSilenceMax{
+    20};  // a decoder that gives nothing for so long hangs
 constexpr uint64_t kChildAddressSpaceMax = 1ull << 30;
 constexpr uint64_t kChildCpuSecondsMax = 600;
 
-// Reads what samplemind-decode writes (decode/wire.h). A child that crashes, hangs or talks nonsense is an error of this file only.
+// Reads what samplemind-decode writes (decode/wire.h). A child that crashes, hangs or talks
+// nonsense is an error of this file only.
 class ChildDecoder final : public Decoder {
  public:
   ChildDecoder(pid_t pid, int fd, std::string path) : pid_(pid), fd_(fd), path_(std::move(path)) {}
@@ -115,8 +136,9 @@ class ChildDecoder final : public Decoder {
     wire::Header header{};
     SM_TRY(const size_t got, fill(reinterpret_cast<char*>(&header), sizeof header));
     if (got != sizeof header) return failure();
-    if (std::memcmp(header.magic, wire::kMagic, sizeof header.magic) != 0 || header.channels == 0 || header.channels > kChannelsMax ||
-        header.sample_rate_hz == 0 || header.sample_rate_hz > 768000) {
+    if (std::memcmp(header.magic, wire::kMagic, sizeof header.magic) != 0 || header.channels == 0 ||
+        header.channels > kChannelsMax || header.sample_rate_hz == 0 ||
+        header.sample_rate_hz > 768000) {
       return Error(ErrorCode::kDataLoss, path_ + ": the decoder gave nonsense");
     }
     info_.format = "m4a";
@@ -150,9 +172,12 @@ class ChildDecoder final : public Decoder {
     size_t got = 0;
     while (got < size) {
       pollfd ready{fd_, POLLIN, 0};
-      const int n = ::poll(&ready, 1, static_cast<int>(std::chrono::milliseconds(kChildSilenceMax).count()));
+      const int n =
+          ::poll(&ready, 1, static_cast<int>(std::chrono::milliseconds(kChildSilenceMax).count()));
       if (n < 0 && errno == EINTR) continue;
-      if (n == 0) return Error(ErrorCode::kDataLoss, path_ + ": the decoder gave nothing for 20 s and was stopped");
+      if (n == 0)
+        return Error(ErrorCode::kDataLoss,
+                     path_ + ": the decoder gave nothing for 20 s and was stopped");
       const ssize_t r = ::read(fd_, to + got, size - got);
       if (r < 0 && errno == EINTR) continue;
       if (r < 0) return errno_error(errno, path_ + ": read from samplemind-decode");
@@ -168,9 +193,12 @@ class ChildDecoder final : public Decoder {
   }
   Error failure_from(std::optional<int> status) const {
     if (status == wire::kExitNotSound) {
-      return Error(ErrorCode::kUnsupported, path_ + ": not a sound file we know", "supported: wav, aiff, flac, mp3, ogg, opus, m4a");
+      return Error(ErrorCode::kUnsupported, path_ + ": not a sound file we know",
+                   "supported: wav, aiff, flac, mp3, ogg, opus, m4a");
     }
-    if (status && *status > 128) return Error(ErrorCode::kDataLoss, path_ + ": damaged: the decoder crashed on it (signal " + std::to_string(*status - 128) + ")");
+    if (status && *status > 128)
+      return Error(ErrorCode::kDataLoss, path_ + ": damaged: the decoder crashed on it (signal " +
+                                             std::to_string(*status - 128) + ")");
     return Error(ErrorCode::kDataLoss, path_ + ": damaged: it could not be decoded");
   }
 
@@ -185,8 +213,11 @@ class ChildDecoder final : public Decoder {
 Result<std::unique_ptr<Decoder>> open_child(const fs::path& path) {
   const auto program = decode_program();
   if (!program) {
-    return Error(ErrorCode::kUnsupported, path.string() + ": m4a needs the program samplemind-decode, which is not installed beside samplemind",
-                 "build it with FFmpeg's libraries present, or convert the file to wav or flac");
+    return Error(
+        ErrorCode::kUnsupported,
+        path.string() +
+            ": m4a needs the program samplemind-decode, which is not installed beside samplemind",
+        "build it with FFmpeg's libraries present, or convert the file to wav or flac");
   }
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error(errno, "pipe");
@@ -227,13 +258,16 @@ Result<std::unique_ptr<Decoder>> Decoder::open(const fs::path& path) {
   const bool stat_ok = ::fstat(fd, &status) == 0;
   if (stat_ok && !S_ISREG(status.st_mode)) {
     ::close(fd);
-    return Error(ErrorCode::kInvalidArgument, path.string() + (S_ISDIR(status.st_mode) ? ": is a folder, not a sound file" : ": is no regular file"),
+    return Error(ErrorCode::kInvalidArgument,
+                 path.string() + (S_ISDIR(status.st_mode) ? ": is a folder, not a sound file"
+                                                          : ": is no regular file"),
                  S_ISDIR(status.st_mode) ? "'samplemind scan' takes folders" : "");
   }
   const ssize_t n = ::pread(fd, head, sizeof head, 0);
   if (n <= 0) {
     ::close(fd);
-    return n < 0 ? errno_error(errno, path.string()) : Error(ErrorCode::kDataLoss, path.string() + ": the file is empty (0 bytes)");
+    return n < 0 ? errno_error(errno, path.string())
+                 : Error(ErrorCode::kDataLoss, path.string() + ": the file is empty (0 bytes)");
   }
   if (wants_child({head, static_cast<size_t>(n)})) {
     ::close(fd);
@@ -247,9 +281,11 @@ Result<std::unique_ptr<Decoder>> Decoder::open(const fs::path& path) {
     return Error(ErrorCode::kUnsupported, path.string() + ": not a sound file we can read: " + why,
                  "supported: wav, aiff, flac, mp3, ogg, opus, m4a");
   }
-  if (info.channels < 1 || info.channels > kChannelsMax || info.samplerate < 1 || info.samplerate > 768000) {
+  if (info.channels < 1 || info.channels > kChannelsMax || info.samplerate < 1 ||
+      info.samplerate > 768000) {
     sf_close(file);
-    return Error(ErrorCode::kUnsupported, path.string() + ": " + std::to_string(info.channels) + " channels at " + std::to_string(info.samplerate) +
+    return Error(ErrorCode::kUnsupported, path.string() + ": " + std::to_string(info.channels) +
+                                              " channels at " + std::to_string(info.samplerate) +
                                               " Hz; up to 64 channels and 768000 Hz are supported");
   }
   StreamInfo stream;
@@ -258,7 +294,8 @@ Result<std::unique_ptr<Decoder>> Decoder::open(const fs::path& path) {
   stream.channels = info.channels;
   stream.bit_depth = pcm_bits(info.format);
   stream.frames_promised = info.frames > 0 && info.frames < SF_COUNT_MAX ? info.frames : -1;
-  return std::unique_ptr<Decoder>(std::make_unique<SndfileDecoder>(file, std::move(stream), path.string()));
+  return std::unique_ptr<Decoder>(
+      std::make_unique<SndfileDecoder>(file, std::move(stream), path.string()));
 }
 
 }  // namespace samplemind::audio

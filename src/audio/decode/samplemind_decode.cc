@@ -1,7 +1,9 @@
-// samplemind-decode FILE: decodes one sound file with FFmpeg's libraries and writes it as in decode/wire.h.
+// samplemind-decode FILE: decodes one sound file with FFmpeg's libraries and writes it as in
+// decode/wire.h.
 //
-// A program of its own for two reasons: Debian builds those libraries with GPL parts, so that nothing else of SampleMind may link
-// them; and a crash or hang on a hostile file ends this process and not the service. The caller limits its memory and time.
+// A program of its own for two reasons: Debian builds those libraries with GPL parts, so that
+// nothing else of SampleMind may link them; and a crash or hang on a hostile file ends this process
+// and not the service. The caller limits its memory and time.
 extern "C" {
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
@@ -22,13 +24,25 @@ namespace {
 
 using namespace samplemind::audio;
 
-struct FormatDeleter { void operator()(AVFormatContext* p) const { avformat_close_input(&p); } };
-struct CodecDeleter { void operator()(AVCodecContext* p) const { avcodec_free_context(&p); } };
-struct FrameDeleter { void operator()(AVFrame* p) const { av_frame_free(&p); } };
-struct PacketDeleter { void operator()(AVPacket* p) const { av_packet_free(&p); } };
-struct SwrDeleter { void operator()(SwrContext* p) const { swr_free(&p); } };
+struct FormatDeleter {
+  void operator()(AVFormatContext* p) const { avformat_close_input(&p); }
+};
+struct CodecDeleter {
+  void operator()(AVCodecContext* p) const { avcodec_free_context(&p); }
+};
+struct FrameDeleter {
+  void operator()(AVFrame* p) const { av_frame_free(&p); }
+};
+struct PacketDeleter {
+  void operator()(AVPacket* p) const { av_packet_free(&p); }
+};
+struct SwrDeleter {
+  void operator()(SwrContext* p) const { swr_free(&p); }
+};
 
-bool write_all(const void* data, size_t size) { return std::fwrite(data, 1, size, stdout) == size; }
+bool write_all(const void* data, size_t size) {
+  return std::fwrite(data, 1, size, stdout) == size;
+}
 
 class Program {
  public:
@@ -42,8 +56,10 @@ class Program {
     if (stream_ < 0 || codec == nullptr) return wire::kExitNotSound;
     const AVStream* stream = format_->streams[stream_];
     codec_.reset(avcodec_alloc_context3(codec));
-    if (!codec_ || avcodec_parameters_to_context(codec_.get(), stream->codecpar) < 0) return wire::kExitDamaged;
-    codec_->pkt_timebase = stream->time_base;  // lets the decoder drop the encoder's delay (edit list, gapless)
+    if (!codec_ || avcodec_parameters_to_context(codec_.get(), stream->codecpar) < 0)
+      return wire::kExitDamaged;
+    codec_->pkt_timebase =
+        stream->time_base;  // lets the decoder drop the encoder's delay (edit list, gapless)
     codec_->thread_count = 1;
     if (avcodec_open2(codec_.get(), codec, nullptr) < 0) return wire::kExitDamaged;
     return decode(stream);
@@ -54,7 +70,8 @@ class Program {
     std::unique_ptr<AVPacket, PacketDeleter> packet(av_packet_alloc());
     frame_.reset(av_frame_alloc());
     if (stream->duration > 0) {
-      promised_ = av_rescale_q(stream->duration, stream->time_base, AVRational{1, codec_->sample_rate});
+      promised_ =
+          av_rescale_q(stream->duration, stream->time_base, AVRational{1, codec_->sample_rate});
     }
     while (av_read_frame(format_.get(), packet.get()) >= 0) {
       const bool ours = packet->stream_index == stream_;
@@ -79,19 +96,23 @@ class Program {
 
   bool emit() {
     if (!started_ && !start()) return false;
-    if (frame_->ch_layout.nb_channels != channels_ || frame_->sample_rate != rate_) return false;  // a change in the middle
+    if (frame_->ch_layout.nb_channels != channels_ || frame_->sample_rate != rate_)
+      return false;  // a change in the middle
     buffer_.resize(static_cast<size_t>(frame_->nb_samples) * static_cast<size_t>(channels_));
     uint8_t* out = reinterpret_cast<uint8_t*>(buffer_.data());
-    const int n = swr_convert(swr_.get(), &out, frame_->nb_samples, const_cast<const uint8_t**>(frame_->extended_data), frame_->nb_samples);
-    return n >= 0 && write_all(buffer_.data(), static_cast<size_t>(n) * static_cast<size_t>(channels_) * sizeof(float));
+    const int n =
+        swr_convert(swr_.get(), &out, frame_->nb_samples,
+                    const_cast<const uint8_t**>(frame_->extended_data), frame_->nb_samples);
+    return n >= 0 && write_all(buffer_.data(), static_cast<size_t>(n) *
+                                                   static_cast<size_t>(channels_) * sizeof(float));
   }
 
   bool start() {
     channels_ = frame_->ch_layout.nb_channels;
     rate_ = frame_->sample_rate;
     SwrContext* raw = nullptr;
-    if (swr_alloc_set_opts2(&raw, &frame_->ch_layout, AV_SAMPLE_FMT_FLT, rate_, &frame_->ch_layout, static_cast<AVSampleFormat>(frame_->format), rate_, 0,
-                            nullptr) < 0) {
+    if (swr_alloc_set_opts2(&raw, &frame_->ch_layout, AV_SAMPLE_FMT_FLT, rate_, &frame_->ch_layout,
+                            static_cast<AVSampleFormat>(frame_->format), rate_, 0, nullptr) < 0) {
       return false;
     }
     swr_.reset(raw);
@@ -121,7 +142,9 @@ class Program {
 
 int main(int argc, char** argv) {
   if (argc != 3 || std::strcmp(argv[1], "--") != 0) {
-    std::fprintf(stderr, "samplemind-decode -- FILE: writes the decoded samples for samplemind; not meant to be called by hand\n");
+    std::fprintf(stderr,
+                 "samplemind-decode -- FILE: writes the decoded samples for samplemind; not meant "
+                 "to be called by hand\n");
     return 2;
   }
   av_log_set_level(AV_LOG_QUIET);

@@ -1,5 +1,5 @@
-// What samplemind-decode writes to standard output: this header, then interleaved float32 samples, all in host order (both ends
-// run on one machine).
+// What samplemind-decode writes to standard output: this header, then interleaved float32 samples,
+// all in host order (both ends run on one machine).
 #pragma once
 
 #include <cstdint>
