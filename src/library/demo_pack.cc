@@ -155,28 +155,55 @@ Sound ping(double f1, double f2, double length_s) {  // rim, cowbell, wood
   return out;
 }
 
-// Band-limited by summing harmonics; brightness 0..1 sets how slowly they fall.
-double harmonic(double phase, double f, double brightness, int odd_only) {
-  double sum = 0;
-  const int top = std::min(24, static_cast<int>(9000 / f));
-  for (int h = 1; h <= top; h += odd_only != 0 ? 2 : 1)
-    sum += std::sin(phase * h) * std::pow(h, -1.9 + 1.1 * brightness);
-  return sum;
-}
+// Band-limited by summing harmonics; brightness 0..1 sets how slowly they fall. The levels move
+// slowly: they are set anew every 64 samples, and sin(h x) follows from the two before it, so that
+// no harmonic costs a sine.
+class Harmonics {
+ public:
+  Harmonics(double f_hz, bool odd) : top_(std::min(24, static_cast<int>(9000 / f_hz))), odd_(odd) {}
+  void set_brightness(double brightness) {
+    for (int h = 1; h <= top_; ++h)
+      level_[static_cast<size_t>(h)] =
+          odd_ && h % 2 == 0 ? 0 : std::pow(h, -1.9 + 1.1 * brightness);
+  }
+  double at(double phase) const {
+    const double twice_cos = 2 * std::cos(phase);
+    double before = 0;
+    double now = std::sin(phase);
+    double sum = 0;
+    for (int h = 1; h <= top_; ++h) {
+      sum += level_[static_cast<size_t>(h)] * now;
+      const double next = twice_cos * now - before;
+      before = now;
+      now = next;
+    }
+    return sum;
+  }
+
+ private:
+  std::array<double, 25> level_{};
+  int top_;
+  bool odd_;
+};
 
 Sound tone(double midi, double length_s, double attack_s, double decay_s, double brightness,
            bool odd, double detune) {
   Sound out(samples(length_s));
   const double f = hz(midi);
+  Harmonics harmonics(f, odd);
   const size_t release = samples(std::min(0.08, length_s / 4));
+  double fading = 1;
   for (size_t i = 0; i < out.size(); ++i) {
+    if (i % 64 == 0) {
+      harmonics.set_brightness(brightness * (0.35 + 0.65 * decay(i, decay_s * 0.4)));
+      fading = decay(i, decay_s);
+    }
     const double t = static_cast<double>(i) / kRate;
-    const double bright = brightness * (0.35 + 0.65 * decay(i, decay_s * 0.4));
-    double s = harmonic(kTau * f * t, f, bright, odd);
-    if (detune > 0) s = 0.5 * s + 0.5 * harmonic(kTau * f * (1 + detune) * t + 1, f, bright, odd);
+    double s = harmonics.at(kTau * f * t);
+    if (detune > 0) s = 0.5 * s + 0.5 * harmonics.at(kTau * f * (1 + detune) * t + 1);
     const double end =
         std::min(1.0, static_cast<double>(out.size() - i) / static_cast<double>(release));
-    out[i] = static_cast<float>(s * fade_in(i, attack_s) * decay(i, decay_s) * end);
+    out[i] = static_cast<float>(s * fade_in(i, attack_s) * fading * end);
   }
   return out;
 }
