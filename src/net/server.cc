@@ -365,6 +365,7 @@ Task<bool> Connection::skip_body() {
     Result<std::string_view> piece = co_await read_some();
     if (!piece.ok()) co_return false;
   }
+  take_piece();
   co_return true;
 }
 
