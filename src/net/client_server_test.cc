@@ -1,18 +1,30 @@
-// Server and client against each other over loopback sockets.
+// Server and client against each other, clear and over TLS with certificates made here.
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
-#include "net/client.h"
-#include "net/server.h"
+#include <cstdio>
+#include <filesystem>
+
+#include "net/test_support.h"
 
 namespace samplemind::net {
 namespace {
+
+using std::chrono::milliseconds;
+using test::Answer;
+using test::fetch;
+using test::make_request;
 
 Task<void> echo(Exchange& exchange) {
   Result<std::string_view> body = co_await exchange.read_body(32 << 20);
   if (!body.ok()) co_return;
   ResponseHead head;
   head.headers.add("content-type", "text/plain");
-  head.headers.add("x-method", exchange.request().method);
+  head.headers.add("x-secure", exchange.secure() ? "yes" : "no");
+  head.headers.add("x-peer", exchange.peer_address());
   Result<void> sent = co_await exchange.respond(std::move(head), *body);
   EXPECT_TRUE(sent.ok());
 }
@@ -20,66 +32,259 @@ Task<void> echo(Exchange& exchange) {
 Task<void> streamed(Exchange& exchange) {
   ResponseHead head;
   Result<void> done = co_await exchange.start(std::move(head));
-  for (int i = 0; i < 100 && done.ok(); ++i) {
+  for (int i = 0; i < 1000 && done.ok(); ++i) {
     std::string piece(1000, static_cast<char>('a' + i % 26));
     done = co_await exchange.write(piece);
   }
   if (done.ok()) done = co_await exchange.finish();
-  EXPECT_TRUE(done.ok());
 }
 
-Server::HandlerFactory handlers() {
-  return [](Loop&, size_t) -> Handler {
-    return [](Exchange& exchange) -> Task<void> {
-      if (exchange.request().path() == "/stream") return streamed(exchange);
-      return echo(exchange);
+Task<void> cut(Exchange& exchange) {
+  ResponseHead head;
+  Result<void> done = co_await exchange.start(std::move(head));
+  if (done.ok()) done = co_await exchange.write("some");
+}
+
+class ClientServerTest : public ::testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override {
+    directory_ = std::filesystem::temp_directory_path() / ("net_test." + std::to_string(getpid()));
+    std::filesystem::create_directories(directory_);
+  }
+  void TearDown() override {
+    server_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+  std::string file(const char* name) const { return (directory_ / name).string(); }
+
+  // A self-signed certificate for `name` ("DNS:..." or "IP:...").
+  void make_certificate(const std::string& name, const char* certificate_file,
+                        const char* key_file) {
+    EVP_PKEY* key = EVP_EC_gen("P-256");
+    X509* certificate = X509_new();
+    X509_set_version(certificate, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+    X509_set_pubkey(certificate, key);
+    X509_NAME* subject = X509_get_subject_name(certificate);
+    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
+                               reinterpret_cast<const unsigned char*>("net_test"), -1, -1, 0);
+    X509_set_issuer_name(certificate, subject);
+    X509V3_CTX context;
+    X509V3_set_ctx_nodb(&context);
+    X509V3_set_ctx(&context, certificate, certificate, nullptr, nullptr, 0);
+    for (const auto& [nid, text] :
+         {std::pair(NID_subject_alt_name, name),
+          std::pair(NID_basic_constraints, std::string("critical,CA:TRUE"))}) {
+      X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, nid, text.c_str());
+      X509_add_ext(certificate, extension, -1);
+      X509_EXTENSION_free(extension);
+    }
+    X509_sign(certificate, key, EVP_sha256());
+    FILE* out = std::fopen(file(certificate_file).c_str(), "w");
+    PEM_write_X509(out, certificate);
+    std::fclose(out);
+    out = std::fopen(file(key_file).c_str(), "w");
+    PEM_write_PrivateKey(out, key, nullptr, nullptr, 0, nullptr, nullptr);
+    std::fclose(out);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+  }
+
+  void serve(bool tls, const std::string& name = "IP:127.0.0.1,DNS:localhost") {
+    ServerOptions options;
+    if (tls) {
+      make_certificate(name, "cert.pem", "key.pem");
+      options.tls.certificate_file = file("cert.pem");
+      options.tls.key_file = file("key.pem");
+    }
+    auto factory = [](Loop&, size_t) -> Handler {
+      return [](Exchange& exchange) -> Task<void> {
+        if (exchange.request().path() == "/stream") return streamed(exchange);
+        if (exchange.request().path() == "/cut") return cut(exchange);
+        return echo(exchange);
+      };
     };
-  };
-}
+    auto bound = Server::bind(std::move(options), factory);
+    ASSERT_TRUE(bound.ok()) << bound.error().message();
+    server_ = std::move(bound).value();
+    server_->start();
+    base_ = std::string(tls ? "https" : "http") + "://127.0.0.1:" + std::to_string(server_->port());
+  }
+  ClientOptions trusting() const {
+    ClientOptions options;
+    options.ca_file = file("cert.pem");
+    return options;
+  }
 
-struct Answer {
-  int status = 0;
-  std::string body;
+  std::filesystem::path directory_;
+  std::unique_ptr<Server> server_;
+  std::string base_;
 };
 
-Task<Result<Answer>> fetch(Client& client, std::string method, std::string url, std::string body) {
-  Result<Url> parsed = Url::parse(url);
-  if (!parsed.ok()) co_return std::move(parsed).error();
-  ClientRequest request(std::move(method), std::move(parsed).value());
-  request.body = std::move(body);
-  auto sent = co_await client.send(std::move(request));
-  if (!sent.ok()) co_return std::move(sent).error();
-  std::unique_ptr<ClientResponse> response = std::move(sent).value();
-  Answer answer;
-  answer.status = response->status();
-  Result<std::string> all = co_await response->read_all(64 << 20);
-  if (!all.ok()) co_return std::move(all).error();
-  answer.body = std::move(all).value();
-  co_return answer;
-}
-
-TEST(ClientServer, EchoesBodiesOfAllSizesOverOneConnection) {
-  auto server = Server::bind(ServerOptions(), handlers());
-  ASSERT_TRUE(server.ok()) << server.error().message();
-  (*server)->start();
-  const std::string base = "http://127.0.0.1:" + std::to_string((*server)->port());
+TEST_P(ClientServerTest, BodiesOfAllSizesOverOneConnection) {
+  serve(GetParam());
   Loop loop;
-  auto client = Client::create(loop);
-  for (const size_t size : {0, 1, 100, 4096, 5000, 70000, 3000000}) {
-    const std::string body(size, 'x');
-    auto answer = loop.run_until_done(fetch(*client, "POST", base + "/echo", body));
+  auto client = Client::create(loop, trusting());
+  for (const size_t size : {0, 1, 100, 4096, 5000, 16384, 70000, 3000000}) {
+    std::string body(size, '\0');
+    for (size_t i = 0; i < size; ++i) body[i] = static_cast<char>(i * 31 + i / 251);
+    auto answer = loop.run_until_done(fetch(*client, make_request("POST", base_ + "/echo", body)));
     ASSERT_TRUE(answer.ok()) << answer.error().message();
     EXPECT_EQ(answer->status, 200);
-    EXPECT_EQ(answer->body.size(), body.size());
-    EXPECT_TRUE(answer->body == body);
+    EXPECT_TRUE(answer->body == body) << size;
+    EXPECT_EQ(answer->headers.get("x-secure"), GetParam() ? "yes" : "no");
+    EXPECT_EQ(answer->headers.get("x-peer"), "127.0.0.1");
     EXPECT_EQ(client->connections(), 1u);
   }
-  auto answer = loop.run_until_done(fetch(*client, "GET", base + "/stream", ""));
+  auto answer = loop.run_until_done(fetch(*client, make_request("GET", base_ + "/stream")));
   ASSERT_TRUE(answer.ok()) << answer.error().message();
-  EXPECT_EQ(answer->body.size(), 100000u);
-  EXPECT_EQ((*server)->connections(), 1u);
-  (*server)->stop(std::chrono::milliseconds(1000));
-  EXPECT_EQ((*server)->connections(), 0u);
+  EXPECT_EQ(answer->body.size(), 1000000u);
+  EXPECT_EQ(server_->connections(), 1u);
+  server_->stop(milliseconds(1000));
+  EXPECT_EQ(server_->connections(), 0u);
+}
+
+TEST_P(ClientServerTest, ACutStreamIsAnError) {
+  serve(GetParam());
+  Loop loop;
+  auto client = Client::create(loop, trusting());
+  auto answer = loop.run_until_done(fetch(*client, make_request("GET", base_ + "/cut")));
+  ASSERT_FALSE(answer.ok());
+  EXPECT_EQ(answer.error().code(), ErrorCode::kUpstream) << answer.error().message();
+}
+
+Task<void> fetch_many(Client& client, std::string url, int count, int& good, int& ended) {
+  for (int i = 0; i < count; ++i) {
+    std::string body = "body " + std::to_string(i) + std::string(static_cast<size_t>(i) * 100, 'x');
+    Result<Answer> answer = co_await fetch(client, make_request("POST", url, body));
+    if (answer.ok() && answer->body == body) ++good;
+  }
+  ++ended;
+}
+
+TEST_P(ClientServerTest, ManyRequestsAtOnceGetTheirOwnAnswers) {
+  serve(GetParam());
+  Loop loop;
+  auto client = Client::create(loop, trusting());
+  int good = 0;
+  int ended = 0;
+  for (int i = 0; i < 20; ++i) loop.spawn(fetch_many(*client, base_ + "/echo", 25, good, ended));
+  while (ended < 20) loop.run_until_done(loop.sleep_for(milliseconds(1)));
+  EXPECT_EQ(good, 500);
+}
+
+INSTANTIATE_TEST_SUITE_P(ClearAndTls, ClientServerTest, ::testing::Bool(),
+                         [](const auto& each) { return each.param ? "Tls" : "Clear"; });
+
+using TlsTest = ClientServerTest;
+
+TEST_F(TlsTest, RefusesUnknownAuthoritiesAndWrongNames) {
+  serve(true, "DNS:other.example");
+  make_certificate("IP:127.0.0.1", "stranger.pem", "stranger-key.pem");
+  Loop loop;
+  auto expect_refused = [&](ClientOptions options, const char* why) {
+    auto client = Client::create(loop, std::move(options));
+    auto answer = loop.run_until_done(fetch(*client, make_request("GET", base_ + "/")));
+    ASSERT_FALSE(answer.ok());
+    EXPECT_EQ(answer.error().code(), ErrorCode::kUnavailable);
+    EXPECT_NE(answer.error().message().find("not trusted"), std::string::npos)
+        << answer.error().message();
+    EXPECT_NE(answer.error().message().find(why), std::string::npos) << answer.error().message();
+  };
+  expect_refused(trusting(), "IP address mismatch");
+  base_ = "https://localhost:" + std::to_string(server_->port());
+  expect_refused(trusting(), "hostname mismatch");
+  expect_refused(ClientOptions(), "self-signed certificate");
+  ClientOptions stranger;
+  stranger.ca_file = file("stranger.pem");
+  expect_refused(stranger, "certificate");
+  ClientOptions missing;
+  missing.ca_file = file("absent.pem");
+  auto client = Client::create(loop, missing);
+  auto answer = loop.run_until_done(fetch(*client, make_request("GET", base_ + "/")));
+  ASSERT_FALSE(answer.ok());
+  EXPECT_NE(answer.error().message().find("absent.pem"), std::string::npos);
+}
+
+TEST_F(TlsTest, ChecksNamesToo) {
+  serve(true, "DNS:localhost");
+  Loop loop;
+  auto client = Client::create(loop, trusting());
+  auto answer = loop.run_until_done(fetch(
+      *client, make_request("GET", "https://localhost:" + std::to_string(server_->port()) + "/")));
+  ASSERT_TRUE(answer.ok()) << answer.error().message();
+}
+
+TEST_F(TlsTest, ClearTextOnATlsPortAndTheReverseEndCleanly) {
+  serve(true);
+  Loop loop;
+  auto client = Client::create(loop, trusting());
+  auto answer = loop.run_until_done(fetch(
+      *client, make_request("GET", "http://127.0.0.1:" + std::to_string(server_->port()) + "/")));
+  EXPECT_FALSE(answer.ok());
+  test::ScriptedServer clear([](test::RawSocket& socket, int) {
+    socket.receive();
+    socket.send("HTTP/1.1 400 Bad Request\r\n\r\n");
+  });
+  answer = loop.run_until_done(fetch(
+      *client, make_request("GET", "https://127.0.0.1:" + std::to_string(clear.port()) + "/")));
+  ASSERT_FALSE(answer.ok());
+  EXPECT_EQ(answer.error().code(), ErrorCode::kUnavailable);
+  EXPECT_NE(answer.error().message().find("TLS"), std::string::npos) << answer.error().message();
+}
+
+TEST_F(TlsTest, AConnectionCutWithoutNoticeIsNoEnd) {
+  make_certificate("IP:127.0.0.1", "cert.pem", "key.pem");
+  // A server made of OpenSSL alone, which answers until the connection ends, with or without the
+  // closing notice.
+  for (const bool notice : {true, false}) {
+    test::ScriptedServer server([&](test::RawSocket& socket, int) {
+      SSL_CTX* context = SSL_CTX_new(TLS_server_method());
+      SSL_CTX_use_certificate_chain_file(context, file("cert.pem").c_str());
+      SSL_CTX_use_PrivateKey_file(context, file("key.pem").c_str(), SSL_FILETYPE_PEM);
+      SSL* ssl = SSL_new(context);
+      SSL_set_fd(ssl, socket.fd());
+      if (SSL_accept(ssl) == 1) {
+        char request[4096];
+        SSL_read(ssl, request, sizeof request);
+        const std::string answer = "HTTP/1.1 200 OK\r\n\r\nuntil the end";
+        SSL_write(ssl, answer.data(), static_cast<int>(answer.size()));
+        if (notice) SSL_shutdown(ssl);
+        socket.end_sending();
+        socket.receive_all();
+      }
+      SSL_free(ssl);
+      SSL_CTX_free(context);
+    });
+    Loop loop;
+    auto client = Client::create(loop, trusting());
+    auto answer = loop.run_until_done(fetch(
+        *client, make_request("GET", "https://127.0.0.1:" + std::to_string(server.port()) + "/")));
+    EXPECT_EQ(answer.ok(), notice);
+    if (answer.ok()) {
+      EXPECT_EQ(answer->body, "until the end");
+    } else {
+      EXPECT_EQ(answer.error().code(), ErrorCode::kUpstream) << answer.error().message();
+    }
+  }
+}
+
+TEST_F(TlsTest, BadKeyFilesAreNamed) {
+  make_certificate("DNS:a", "a.pem", "a-key.pem");
+  make_certificate("DNS:b", "b.pem", "b-key.pem");
+  for (const auto& [certificate, key] :
+       {std::pair("absent.pem", "a-key.pem"), std::pair("a.pem", "absent.pem"),
+        std::pair("a.pem", "b-key.pem")}) {
+    ServerOptions options;
+    options.tls.certificate_file = file(certificate);
+    options.tls.key_file = file(key);
+    auto factory = [](Loop&, size_t) -> Handler { return echo; };
+    auto bound = Server::bind(std::move(options), factory);
+    ASSERT_FALSE(bound.ok());
+    EXPECT_NE(bound.error().message().find(".pem"), std::string::npos) << bound.error().message();
+  }
 }
 
 }  // namespace

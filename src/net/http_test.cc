@@ -29,11 +29,12 @@ TEST(Url, ParsesAndPrints) {
     const char* target;
     const char* authority;
   };
-  for (const Case& each : {Case{"http://Example.COM", "example.com", 80, "/", "example.com"},
-                           Case{"https://a.b/c?d=e#f", "a.b", 443, "/c?d=e", "a.b"},
-                           Case{"http://127.0.0.1:11434/api", "127.0.0.1", 11434, "/api", "127.0.0.1:11434"},
-                           Case{"http://[::1]:8000?x", "::1", 8000, "/?x", "[::1]:8000"},
-                           Case{"HTTPS://h:443/", "h", 443, "/", "h"}, Case{"http://h:", "h", 80, "/", "h"}}) {
+  for (const Case& each :
+       {Case{"http://Example.COM", "example.com", 80, "/", "example.com"},
+        Case{"https://a.b/c?d=e#f", "a.b", 443, "/c?d=e", "a.b"},
+        Case{"http://127.0.0.1:11434/api", "127.0.0.1", 11434, "/api", "127.0.0.1:11434"},
+        Case{"http://[::1]:8000?x", "::1", 8000, "/?x", "[::1]:8000"},
+        Case{"HTTPS://h:443/", "h", 443, "/", "h"}, Case{"http://h:", "h", 80, "/", "h"}}) {
     auto url = Url::parse(each.text);
     ASSERT_TRUE(url.ok()) << each.text;
     EXPECT_EQ(url->host, each.host);
@@ -41,9 +42,10 @@ TEST(Url, ParsesAndPrints) {
     EXPECT_EQ(url->target, each.target);
     EXPECT_EQ(url->authority(), each.authority);
   }
-  for (const char* bad : {"", "example.com", "ftp://a", "http://", "http://:80", "http://a:0", "http://a:65536", "http://a:8x",
-                          "http://u:p@a/", "http://[::1", "http://[::1]x", "http://a b/", "http://a/b c", "http://a/\r\nX: y",
-                          "http://a\\b/", "http:///path"}) {
+  for (const char* bad :
+       {"", "example.com", "ftp://a", "http://", "http://:80", "http://a:0", "http://a:65536",
+        "http://a:8x", "http://u:p@a/", "http://[::1", "http://[::1]x", "http://a b/",
+        "http://a/b c", "http://a/\r\nX: y", "http://a\\b/", "http:///path"}) {
     EXPECT_FALSE(Url::parse(bad).ok()) << bad;
   }
 }
@@ -54,13 +56,15 @@ TEST(Percent, RoundTripsAndRefusesBrokenEscapes) {
   EXPECT_EQ(*percent_decode(percent_encode(all)), all);
   EXPECT_EQ(percent_encode("a b/c~"), "a%20b%2Fc~");
   EXPECT_EQ(*percent_decode("a+b%2b%2B"), "a+b++");
-  for (const char* bad : {"%", "%1", "a%", "%zz", "%1g", "%%20"}) EXPECT_FALSE(percent_decode(bad).ok()) << bad;
+  for (const char* bad : {"%", "%1", "a%", "%zz", "%1g", "%%20"})
+    EXPECT_FALSE(percent_decode(bad).ok()) << bad;
 }
 
 TEST(Query, KeepsOrderAndDuplicates) {
   auto pairs = parse_query("a=1&b=x%20y+z&a&&=v&c=d=e");
   ASSERT_TRUE(pairs.ok());
-  const std::vector<std::pair<std::string, std::string>> expected = {{"a", "1"}, {"b", "x y z"}, {"a", ""}, {"", "v"}, {"c", "d=e"}};
+  const std::vector<std::pair<std::string, std::string>> expected = {
+      {"a", "1"}, {"b", "x y z"}, {"a", ""}, {"", "v"}, {"c", "d=e"}};
   EXPECT_EQ(*pairs, expected);
   EXPECT_FALSE(parse_query("a=%").ok());
   EXPECT_TRUE(parse_query("")->empty());
@@ -74,15 +78,20 @@ TEST(MediaType, DropsParametersAndCase) {
 
 HeadFault parse(std::string_view head, RequestHead& out, Framing& framing) {
   HeadScanner scanner;
-  if (scanner.scan(head) != Parse::kDone || scanner.size() != head.size()) return {400, "not one head"};
+  if (scanner.scan(head) != Parse::kDone || scanner.size() != head.size())
+    return {400, "not one head"};
   return parse_request_head(head, out, framing);
 }
 
 TEST(RequestHead, ReadsWhatIsRight) {
   RequestHead head;
   Framing framing;
-  ASSERT_EQ(parse("POST /v1/x?q=1 HTTP/1.1\r\nHost: a:80\r\nContent-Length: 12\r\nX-Y:\t v w \t\r\nX-Empty:\r\n"
-                  "Expect: 100-Continue\r\n\r\n", head, framing).status, 0);
+  ASSERT_EQ(parse("POST /v1/x?q=1 HTTP/1.1\r\nHost: a:80\r\nContent-Length: 12\r\nX-Y:\t v w "
+                  "\t\r\nX-Empty:\r\n"
+                  "Expect: 100-Continue\r\n\r\n",
+                  head, framing)
+                .status,
+            0);
   EXPECT_EQ(head.method, "POST");
   EXPECT_EQ(head.path(), "/v1/x");
   EXPECT_EQ(head.query(), "q=1");
@@ -93,7 +102,10 @@ TEST(RequestHead, ReadsWhatIsRight) {
   EXPECT_TRUE(framing.keep_alive);
   EXPECT_TRUE(framing.expect_continue);
 
-  ASSERT_EQ(parse("GET http://b.c/d HTTP/1.1\r\nHost: other\r\nConnection: x, Close\r\n\r\n", head, framing).status, 0);
+  ASSERT_EQ(parse("GET http://b.c/d HTTP/1.1\r\nHost: other\r\nConnection: x, Close\r\n\r\n", head,
+                  framing)
+                .status,
+            0);
   EXPECT_EQ(head.authority, "b.c");
   EXPECT_EQ(head.target, "/d");
   EXPECT_EQ(head.headers.get("host"), "b.c");
@@ -107,7 +119,9 @@ TEST(RequestHead, ReadsWhatIsRight) {
   EXPECT_FALSE(framing.keep_alive);
   ASSERT_EQ(parse("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", head, framing).status, 0);
   EXPECT_TRUE(framing.keep_alive);
-  ASSERT_EQ(parse("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n", head, framing).status, 0);
+  ASSERT_EQ(parse("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n", head, framing)
+                .status,
+            0);
   EXPECT_EQ(framing.body, BodyKind::kChunked);
 }
 
@@ -135,7 +149,8 @@ TEST(RequestHead, RefusesWhatTwoPartiesCouldReadDifferently) {
       {400, line + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"},
       {400, line + "Transfer-Encoding: xchunked\r\n\r\n"},
       {400, line + "Transfer-Encoding: \"chunked\"\r\n\r\n"},
-      {400, line + "Transfer-Encoding:\x0b" "chunked\r\n\r\n"},
+      {400, line + "Transfer-Encoding:\x0b"
+                   "chunked\r\n\r\n"},
       {400, "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"},
       {400, line + "Transfer-Encoding : chunked\r\n\r\n"},
       {400, line + "Content-Length : 1\r\n\r\n"},
@@ -221,13 +236,14 @@ TEST(ResponseHead, ReadsRightOnesAndRefusesTheRest) {
   EXPECT_FALSE(framing.keep_alive);
   ASSERT_EQ(check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), 0);
   EXPECT_EQ(framing.body, BodyKind::kChunked);
-  for (const char* bad : {"HTTP/1.1 20 OK\r\n\r\n", "HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 200x\r\n\r\n", "HTTP/1.1 099 X\r\n\r\n",
-                          "ICY 200 OK\r\n\r\n", "HTTP/1.1  200 OK\r\n\r\n",
-                          "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
-                          "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
-                          "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
-                          "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-                          "HTTP/1.1 200 OK\r\nX : y\r\n\r\n", "HTTP/1.1 200 OK\r\nX: y\r\n z\r\n\r\n"}) {
+  for (const char* bad :
+       {"HTTP/1.1 20 OK\r\n\r\n", "HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 200x\r\n\r\n",
+        "HTTP/1.1 099 X\r\n\r\n", "ICY 200 OK\r\n\r\n", "HTTP/1.1  200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 200 OK\r\nX : y\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX: y\r\n z\r\n\r\n"}) {
     EXPECT_EQ(check(bad), 502) << bad;
   }
 }
@@ -263,7 +279,8 @@ Chunked read_chunks(std::string_view text, size_t split_one, size_t split_two) {
 }
 
 TEST(Chunked, ReadsTheSameAtEverySplit) {
-  const std::string_view text = "5\r\nhello\r\n00a;name=\"v\";x\r\n, the rest\r\n1\r\n!\r\n0\r\nX-Trailer: y\r\n\r\nGET";
+  const std::string_view text =
+      "5\r\nhello\r\n00a;name=\"v\";x\r\n, the rest\r\n1\r\n!\r\n0\r\nX-Trailer: y\r\n\r\nGET";
   for (size_t i = 0; i <= text.size(); ++i) {
     for (size_t j = i; j <= text.size(); ++j) {
       const Chunked out = read_chunks(text, i, j);
@@ -275,8 +292,9 @@ TEST(Chunked, ReadsTheSameAtEverySplit) {
 }
 
 TEST(Chunked, RefusesBadFraming) {
-  for (const char* bad : {"x\r\n", "\r\n", "-1\r\n", "+1\r\na\r\n", " 1\r\na\r\n", "1 \r\na\r\n", "0x1\r\na\r\n", "1\na\n", "1\r\nab\r\n",
-                          "1\r\na\n", "1\r\na\rb", "ffffffffffffffff\r\n", "1;a\nb\r\na\r\n", "1;\x01\r\n", "0\r\nX\r\n\r\n",
+  for (const char* bad : {"x\r\n", "\r\n", "-1\r\n", "+1\r\na\r\n", " 1\r\na\r\n", "1 \r\na\r\n",
+                          "0x1\r\na\r\n", "1\na\n", "1\r\nab\r\n", "1\r\na\n", "1\r\na\rb",
+                          "ffffffffffffffff\r\n", "1;a\nb\r\na\r\n", "1;\x01\r\n", "0\r\nX\r\n\r\n",
                           "0\r\nX : y\r\n\r\n", "0\r\n\n", "0\r\nX: y\n\r\n", "1\r\ra"}) {
     EXPECT_TRUE(read_chunks(bad, 0, 0).bad) << bad;
     EXPECT_TRUE(read_chunks(bad, 1, 1).bad) << bad;

@@ -24,7 +24,9 @@ struct Witness {
   bool* gone;
 };
 
-Task<int> answer(int value) { co_return value; }
+Task<int> answer(int value) {
+  co_return value;
+}
 
 Task<long> sum_of_many(int count) {
   long sum = 0;
@@ -44,7 +46,9 @@ Task<void> wait_for(Event& event, int& wakes, Witness) {
   }
 }
 
-Task<void> turn(Loop& loop) { co_await loop.sleep_for(milliseconds(0)); }
+Task<void> turn(Loop& loop) {
+  co_await loop.sleep_for(milliseconds(0));
+}
 
 TEST(Event, SeveralNotifiesWakeOnceAndNeverInsideTheCaller) {
   Loop loop;
@@ -171,10 +175,16 @@ TEST(CancelToken, RunsCallbacksOnceInOrderAndForgetsDestroyedOnes) {
   CancelToken token = CancelToken::create();
   auto first = token.on_cancel([&] { order.push_back(1); });
   auto second = token.on_cancel([&] { order.push_back(2); });
-  auto third = std::make_unique<CancelToken::Registration>(token.on_cancel([&] { order.push_back(3); }));
+  auto third =
+      std::make_unique<CancelToken::Registration>(token.on_cancel([&] { order.push_back(3); }));
   auto fourth = token.on_cancel([&] { order.push_back(4); });
-  { auto gone = token.on_cancel([&] { order.push_back(5); }); }
-  second = token.on_cancel([&] { third.reset(); order.push_back(6); });
+  {
+    auto gone = token.on_cancel([&] { order.push_back(5); });
+  }
+  second = token.on_cancel([&] {
+    third.reset();
+    order.push_back(6);
+  });
   auto fifth = token.on_cancel([&] { order.push_back(7); });
   third = std::make_unique<CancelToken::Registration>(token.on_cancel([&] { order.push_back(8); }));
   token.cancel();
@@ -205,7 +215,8 @@ TEST(CancelToken, AChildFollowsItsParentButNotTheReverse) {
   two = CancelToken();
   EXPECT_FALSE(dropped_last_owner);
   parent.cancel();
-  EXPECT_TRUE(dropped_last_owner);  // a grandchild keeps the link although nobody holds `two` itself
+  EXPECT_TRUE(
+      dropped_last_owner);  // a grandchild keeps the link although nobody holds `two` itself
   EXPECT_TRUE(one.cancelled());
 }
 
@@ -213,7 +224,9 @@ TEST(Offload, GivesTheValueHereAndRefusesWhenFull) {
   ThreadPool pool("test", 1, 1);
   Loop loop;
   const auto here = std::this_thread::get_id();
-  std::function<Result<std::thread::id>()> work = [] { return Result<std::thread::id>(std::this_thread::get_id()); };
+  std::function<Result<std::thread::id>()> work = [] {
+    return Result<std::thread::id>(std::this_thread::get_id());
+  };
   auto value = loop.run_until_done(offload(pool, work));
   ASSERT_TRUE(value.ok());
   EXPECT_NE(*value, here);

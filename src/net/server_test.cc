@@ -39,7 +39,8 @@ Task<void> echo(Exchange& exchange) {
     co_await respond_text(exchange, http_status(body.error().code()), body.error().message());
     co_return;
   }
-  std::string text = exchange.request().method + " " + exchange.request().target + " " + std::string(*body);
+  std::string text =
+      exchange.request().method + " " + exchange.request().target + " " + std::string(*body);
   co_await respond_text(exchange, 200, std::move(text));
 }
 
@@ -97,7 +98,9 @@ Task<void> sized(Exchange& exchange, std::string text, size_t promised) {
   if (done.ok()) done = co_await exchange.finish();
 }
 
-Task<void> nothing(Exchange&) { co_return; }
+Task<void> nothing(Exchange&) {
+  co_return;
+}
 
 class ServerTest : public ::testing::Test {
  protected:
@@ -147,7 +150,9 @@ class ServerTest : public ::testing::Test {
 };
 
 int status_of(std::string_view answer) {
-  return answer.size() > 12 && answer.starts_with("HTTP/1.1 ") ? std::stoi(std::string(answer.substr(9, 3))) : 0;
+  return answer.size() > 12 && answer.starts_with("HTTP/1.1 ")
+             ? std::stoi(std::string(answer.substr(9, 3)))
+             : 0;
 }
 
 constexpr std::string_view kGet = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -171,13 +176,17 @@ TEST_F(ServerTest, ServesPipelinedRequestsInOrderAtEverySplit) {
   serve();
   std::string requests;
   for (int i = 0; i < 5; ++i) {
-    requests += "POST /" + std::to_string(i) + " HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nb" + std::to_string(i) + "!";
-    requests += "POST /c" + std::to_string(i) + " HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nxy\r\n0\r\n\r\n\r\n";
+    requests += "POST /" + std::to_string(i) +
+                " HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nb" + std::to_string(i) + "!";
+    requests +=
+        "POST /c" + std::to_string(i) +
+        " HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nxy\r\n0\r\n\r\n\r\n";
   }
   std::string expected;
   for (const size_t step : {requests.size(), size_t{1}, size_t{7}, size_t{64}}) {
     auto socket = dial();
-    for (size_t i = 0; i < requests.size(); i += step) socket->send(std::string_view(requests).substr(i, step));
+    for (size_t i = 0; i < requests.size(); i += step)
+      socket->send(std::string_view(requests).substr(i, step));
     socket->end_sending();
     const std::string all = socket->receive_all();
     size_t at = 0;
@@ -217,8 +226,10 @@ TEST_F(ServerTest, RefusesSmugglingAndClosesWithoutServingWhatFollows) {
   }
   EXPECT_EQ(seen_.calls, 0);
   // Framing that breaks inside the body: the handler learns of it, nothing after it is served.
-  for (const std::string_view body : {"x\r\n", "1\r\nab\r\n0\r\n\r\n", "1\na\n0\n\n", "0x1\r\na\r\n0\r\n\r\n", "fffffffffffffffff\r\n"}) {
-    const std::string answer = ask(line + "Transfer-Encoding: chunked\r\n\r\n" + std::string(body) + inner);
+  for (const std::string_view body : {"x\r\n", "1\r\nab\r\n0\r\n\r\n", "1\na\n0\n\n",
+                                      "0x1\r\na\r\n0\r\n\r\n", "fffffffffffffffff\r\n"}) {
+    const std::string answer =
+        ask(line + "Transfer-Encoding: chunked\r\n\r\n" + std::string(body) + inner);
     EXPECT_EQ(status_of(answer), 400) << body;
     EXPECT_EQ(answer.find("HTTP/1.1", 1), std::string::npos) << "a second answer to " << body;
   }
@@ -229,19 +240,30 @@ TEST_F(ServerTest, LimitsHeadersAndBodies) {
   options.limits.header_bytes_max = 2000;
   options.limits.body_bytes_max = 5000;
   serve(options);
-  EXPECT_EQ(status_of(ask("GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(3000, 'x') + "\r\n\r\n")), 431);
+  EXPECT_EQ(
+      status_of(ask("GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(3000, 'x') + "\r\n\r\n")),
+      431);
   EXPECT_EQ(status_of(ask("GET /" + std::string(300000, 'x'))), 431);
-  EXPECT_EQ(status_of(ask("GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(1900, 'x') + "\r\n\r\n")), 200);
+  EXPECT_EQ(
+      status_of(ask("GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(1900, 'x') + "\r\n\r\n")),
+      200);
   EXPECT_EQ(seen_.calls, 1);
-  EXPECT_EQ(status_of(ask("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5001\r\n\r\n" + std::string(5001, 'x'))), 413);
+  EXPECT_EQ(status_of(ask("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5001\r\n\r\n" +
+                          std::string(5001, 'x'))),
+            413);
   EXPECT_EQ(seen_.calls, 1);
   // A client that waits for leave gets the refusal in its place.
-  const std::string refused = ask("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5001\r\n\r\n");
+  const std::string refused =
+      ask("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5001\r\n\r\n");
   EXPECT_EQ(status_of(refused), 413);
-  EXPECT_EQ(status_of(ask("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n" + std::string(5000, 'x'))), 200);
+  EXPECT_EQ(status_of(ask("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n" +
+                          std::string(5000, 'x'))),
+            200);
   std::string chunks;
   for (int i = 0; i < 6; ++i) chunks += "3e8\r\n" + std::string(1000, 'x') + "\r\n";
-  EXPECT_EQ(status_of(ask("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + "0\r\n\r\n")), 413);
+  EXPECT_EQ(status_of(ask("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" +
+                          chunks + "0\r\n\r\n")),
+            413);
 }
 
 TEST_F(ServerTest, SlowHeadersGet408AndIdleConnectionsEndSilently) {
@@ -264,7 +286,8 @@ TEST_F(ServerTest, SlowHeadersGet408AndIdleConnectionsEndSilently) {
   // Drips do not extend the time for the head.
   auto drips = dial();
   std::thread dripper([&] {
-    for (const char c : std::string("GET / HTTP/1.1\r\nHost: h\r\nX: aaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n\r\n")) {
+    for (const char c :
+         std::string("GET / HTTP/1.1\r\nHost: h\r\nX: aaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n\r\n")) {
       drips->send(std::string_view(&c, 1));
       std::this_thread::sleep_for(milliseconds(10));
     }
@@ -283,7 +306,8 @@ TEST_F(ServerTest, ContinueIsSentOnlyWhenTheBodyIsWanted) {
   EXPECT_EQ(socket->receive_until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
   socket->send("hello");
   EXPECT_TRUE(socket->receive_until("hello").ends_with("POST /e hello"));
-  socket->send("POST /ignore HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+  socket->send(
+      "POST /ignore HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
   const std::string answer = socket->receive_all();
   EXPECT_EQ(status_of(answer), 200);
   EXPECT_NE(answer.find("connection: close"), std::string::npos);
@@ -328,7 +352,8 @@ TEST_F(ServerTest, BodiesStreamBothWaysAtOnce) {
   serve();
   auto socket = dial();
   socket->send("POST /mirror HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
-  EXPECT_NE(socket->receive_until("\r\n\r\n").find("transfer-encoding: chunked"), std::string::npos);
+  EXPECT_NE(socket->receive_until("\r\n\r\n").find("transfer-encoding: chunked"),
+            std::string::npos);
   for (int i = 0; i < 5; ++i) {
     socket->send("5\r\nround\r\n");
     EXPECT_EQ(socket->receive_until("round\r\n"), "5\r\nround\r\n");
@@ -342,7 +367,8 @@ TEST_F(ServerTest, BodiesStreamBothWaysAtOnce) {
 TEST_F(ServerTest, UnreadBodiesAreSkippedOrEndTheConnection) {
   serve();
   auto socket = dial();
-  socket->send("POST /ignore HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n" + std::string(100000, 'x') + std::string(kGet));
+  socket->send("POST /ignore HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n" +
+               std::string(100000, 'x') + std::string(kGet));
   EXPECT_NE(socket->receive_until("GET /a ").find("ignored"), std::string::npos);
   auto large = dial();
   large->send("POST /ignore HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000\r\n\r\n");
@@ -365,12 +391,13 @@ TEST_F(ServerTest, AClientThatLeavesCancelsItsExchangeWithin100Ms) {
     ASSERT_TRUE(eventually([&] { return seen_.cancelled == before + 1; }));
     EXPECT_LT(std::chrono::steady_clock::now() - left, milliseconds(100));
   }
-  // Also when it has sent more than the server reads ahead (and no more than the kernel holds: an end behind bytes that
-  // nobody takes cannot be seen).
+  // Also when it has sent more than the server reads ahead (and no more than the kernel holds: an
+  // end behind bytes that nobody takes cannot be seen).
   seen_.waiting = false;
   const int before = seen_.cancelled;
   auto socket = dial();
-  socket->send("POST /cancel HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n" + std::string(100000, 'x'));
+  socket->send("POST /cancel HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n" +
+               std::string(100000, 'x'));
   ASSERT_TRUE(eventually([&] { return seen_.waiting.load(); }));
   std::this_thread::sleep_for(milliseconds(20));
   const auto left = std::chrono::steady_clock::now();
@@ -431,7 +458,8 @@ TEST_F(ServerTest, APortInUseIsNamed) {
     auto second = Server::bind(options, factory);
     ASSERT_FALSE(second.ok());
     EXPECT_EQ(second.error().code(), ErrorCode::kAlreadyExists);
-    EXPECT_NE(second.error().message().find("127.0.0.1:" + std::to_string(server_->port())), std::string::npos);
+    EXPECT_NE(second.error().message().find("127.0.0.1:" + std::to_string(server_->port())),
+              std::string::npos);
   }
   for (const char* host : {"example.com", "not a host", "", "203.0.113.1"}) {
     options.port = 0;
@@ -511,11 +539,16 @@ TEST_F(ServerTest, StopCancelsWhatDoesNotFinishInTime) {
 TEST_F(ServerTest, RandomBytesNeverBreakIt) {
   serve();
   uint64_t state = 12345;
-  auto random = [&] { return state = state * 6364136223846793005u + 1442695040888963407u, static_cast<uint32_t>(state >> 33); };
-  const std::string seed = "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+  auto random = [&] {
+    return state = state * 6364136223846793005u + 1442695040888963407u,
+           static_cast<uint32_t>(state >> 33);
+  };
+  const std::string seed =
+      "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
   for (int i = 0; i < 300; ++i) {
     std::string bytes = seed + seed;
-    for (uint32_t n = random() % 4; n > 0; --n) bytes[random() % bytes.size()] = static_cast<char>(random());
+    for (uint32_t n = random() % 4; n > 0; --n)
+      bytes[random() % bytes.size()] = static_cast<char>(random());
     const std::string answer = ask(bytes);
     EXPECT_TRUE(answer.empty() || status_of(answer) != 0) << bytes;
   }
@@ -529,8 +562,9 @@ TEST_F(ServerTest, ServesIpv6) {
   serve(options);
   Loop loop;
   auto client = Client::create(loop);
-  auto answer = loop.run_until_done(
-      test::fetch(*client, test::make_request("GET", "http://[::1]:" + std::to_string(server_->port()) + "/six")));
+  auto answer = loop.run_until_done(test::fetch(
+      *client,
+      test::make_request("GET", "http://[::1]:" + std::to_string(server_->port()) + "/six")));
   ASSERT_TRUE(answer.ok()) << answer.error().message();
   EXPECT_EQ(answer->body, "GET /six ");
 }

@@ -7,9 +7,12 @@
 namespace samplemind::net {
 namespace {
 
-std::string show(const SseEvent& event) { return event.event + "|" + event.id + "|" + event.data; }
+std::string show(const SseEvent& event) {
+  return event.event + "|" + event.id + "|" + event.data;
+}
 
-std::vector<std::string> read(const std::vector<std::string_view>& pieces, bool* partial = nullptr) {
+std::vector<std::string> read(const std::vector<std::string_view>& pieces,
+                              bool* partial = nullptr) {
   SseReader reader;
   std::vector<std::string> events;
   for (const std::string_view piece : pieces) {
@@ -31,32 +34,63 @@ struct Case {
 
 // NUL bytes stand inside some of them.
 template <size_t N>
-constexpr std::string_view bytes(const char (&text)[N]) { return {text, N - 1}; }
+constexpr std::string_view bytes(const char (&text)[N]) {
+  return {text, N - 1};
+}
 
 const std::vector<Case>& cases() {
   static const std::vector<Case> all = {
       {"plain", "data: a\n\ndata: b\n\n", {"message||a", "message||b"}},
       {"CRLF", "data: a\r\n\r\ndata: b\r\n\r\n", {"message||a", "message||b"}},
       {"CR", "data: a\r\rdata: b\r\r", {"message||a", "message||b"}},
-      {"mixed ends", "data: a\rdata: b\ndata: c\r\n\ndata: d\n\r\n", {"message||a\nb\nc", "message||d"}},
+      {"mixed ends",
+       "data: a\rdata: b\ndata: c\r\n\ndata: d\n\r\n",
+       {"message||a\nb\nc", "message||d"}},
       {"no blank after the colon", "data:a\n\ndata:  b\n\n", {"message||a", "message|| b"}},
       {"several data lines", "data: a\ndata\ndata:\ndata: b\n\n", {"message||a\n\n\nb"}},
       {"empty data", "data\n\ndata:\n\ndata: \n\n", {"message||", "message||", "message||"}},
       {"no data, no event", "event: ping\n\nid: 7\n\ndata: x\n\n", {"message|7|x"}},
       {"names", "event: delta\ndata: {\"a\":1}\n\ndata: y\n\n", {"delta||{\"a\":1}", "message||y"}},
-      {"id stays", "id: 1\ndata: a\n\ndata: b\n\nid\ndata: c\n\n", {"message|1|a", "message|1|b", "message||c"}},
-      {"id with NUL is ignored", bytes("id: 1\ndata: a\n\nid: 2\0\ndata: b\n\n"), {"message|1|a", "message|1|b"}},
+      {"id stays",
+       "id: 1\ndata: a\n\ndata: b\n\nid\ndata: c\n\n",
+       {"message|1|a", "message|1|b", "message||c"}},
+      {"id with NUL is ignored",
+       bytes("id: 1\ndata: a\n\nid: 2\0\ndata: b\n\n"),
+       {"message|1|a", "message|1|b"}},
       {"NUL in data", bytes("data: a\0b\n\n"), {std::string("message||a\0b", 12)}},
       {"comments", ": keep-alive\n\n:\n:x\ndata: a\n: y\ndata: b\n\n", {"message||a\nb"}},
       {"unknown fields", "foo: bar\nretry: 100\ndataset: 1\nData: 2\ndata: a\n\n", {"message||a"}},
-      {"byte order mark", "\xEF\xBB\xBF" "data: a\n\n", {"message||a"}},
-      {"two marks: the second belongs to the name", "\xEF\xBB\xBF\xEF\xBB\xBF" "data: a\n\ndata: b\n\n", {"message||b"}},
-      {"half a mark", "\xEF\xBB" "data: a\n\ndata: b\n\n", {"message||b"}},
+      {"byte order mark",
+       "\xEF\xBB\xBF"
+       "data: a\n\n",
+       {"message||a"}},
+      {"two marks: the second belongs to the name",
+       "\xEF\xBB\xBF\xEF\xBB\xBF"
+       "data: a\n\ndata: b\n\n",
+       {"message||b"}},
+      {"half a mark",
+       "\xEF\xBB"
+       "data: a\n\ndata: b\n\n",
+       {"message||b"}},
       {"U+2028, U+2029, U+0085, VT and FF do not split",
-       "data: {\"t\":\"a\xE2\x80\xA8" "b\xE2\x80\xA9" "c\xC2\x85" "d\x0B" "e\x0C" "f\"}\n\n",
-       {"message||{\"t\":\"a\xE2\x80\xA8" "b\xE2\x80\xA9" "c\xC2\x85" "d\x0B" "e\x0C" "f\"}"}},
-      {"UTF-8", "data: \xF0\x9F\xA5\x81 \xC3\xA4\xE6\xBC\xA2\n\n", {"message||\xF0\x9F\xA5\x81 \xC3\xA4\xE6\xBC\xA2"}},
-      {"done", "data: {\"x\":[1,2]}\n\ndata: [DONE]\n\n", {"message||{\"x\":[1,2]}", "message||[DONE]"}},
+       "data: {\"t\":\"a\xE2\x80\xA8"
+       "b\xE2\x80\xA9"
+       "c\xC2\x85"
+       "d\x0B"
+       "e\x0C"
+       "f\"}\n\n",
+       {"message||{\"t\":\"a\xE2\x80\xA8"
+        "b\xE2\x80\xA9"
+        "c\xC2\x85"
+        "d\x0B"
+        "e\x0C"
+        "f\"}"}},
+      {"UTF-8",
+       "data: \xF0\x9F\xA5\x81 \xC3\xA4\xE6\xBC\xA2\n\n",
+       {"message||\xF0\x9F\xA5\x81 \xC3\xA4\xE6\xBC\xA2"}},
+      {"done",
+       "data: {\"x\":[1,2]}\n\ndata: [DONE]\n\n",
+       {"message||{\"x\":[1,2]}", "message||[DONE]"}},
       {"cut in a line", "data: a\n\ndata: b", {"message||a"}, true},
       {"cut after a line", "data: a\n\ndata: b\n", {"message||a"}, true},
       {"cut in a CRLF", "data: a\r\n\r", {"message||a"}},
@@ -73,7 +107,9 @@ TEST(Sse, ReadsTheSameAtEverySplit) {
     EXPECT_EQ(partial, each.partial) << each.name;
     for (size_t i = 0; i <= each.bytes.size(); ++i) {
       for (size_t j = i; j <= each.bytes.size(); ++j) {
-        ASSERT_EQ(read({each.bytes.substr(0, i), each.bytes.substr(i, j - i), each.bytes.substr(j)}, &partial), each.events)
+        ASSERT_EQ(read({each.bytes.substr(0, i), each.bytes.substr(i, j - i), each.bytes.substr(j)},
+                       &partial),
+                  each.events)
             << each.name << " split at " << i << " and " << j;
         ASSERT_EQ(partial, each.partial) << each.name << " split at " << i << " and " << j;
       }
@@ -93,7 +129,8 @@ TEST(Sse, RefusesAnEventAboveTheLimitAndStaysFailed) {
   EXPECT_FALSE(in_one_line.feed("\n\n").ok());
   SseReader in_many_lines(1000);
   bool refused = false;
-  for (int i = 0; i < 100 && !refused; ++i) refused = !in_many_lines.feed("data: 0123456789012345\n").ok();
+  for (int i = 0; i < 100 && !refused; ++i)
+    refused = !in_many_lines.feed("data: 0123456789012345\n").ok();
   EXPECT_TRUE(refused);
   SseReader many_events(1000);
   for (int i = 0; i < 1000; ++i) ASSERT_TRUE(many_events.feed("data: 0123456789012345\n\n").ok());
@@ -130,10 +167,12 @@ std::vector<std::string> read_lines(const std::vector<std::string_view>& pieces)
 TEST(Ndjson, ReadsTheSameAtEverySplit) {
   const std::string_view text =
       "{\"a\":1}\n\n \t\r\n{\"b\":\"\xE2\x80\xA8\xF0\x9F\xA5\x81\"}\r\n[1,\r2]\n\n{\"c\":3}";
-  const std::vector<std::string> expected = {"{\"a\":1}", "{\"b\":\"\xE2\x80\xA8\xF0\x9F\xA5\x81\"}", "[1,\r2]", "last:{\"c\":3}"};
+  const std::vector<std::string> expected = {
+      "{\"a\":1}", "{\"b\":\"\xE2\x80\xA8\xF0\x9F\xA5\x81\"}", "[1,\r2]", "last:{\"c\":3}"};
   for (size_t i = 0; i <= text.size(); ++i) {
     for (size_t j = i; j <= text.size(); ++j) {
-      ASSERT_EQ(read_lines({text.substr(0, i), text.substr(i, j - i), text.substr(j)}), expected) << i << " " << j;
+      ASSERT_EQ(read_lines({text.substr(0, i), text.substr(i, j - i), text.substr(j)}), expected)
+          << i << " " << j;
     }
   }
   EXPECT_EQ(read_lines({"{}\n"}), std::vector<std::string>{"{}"});

@@ -20,7 +20,8 @@
 
 namespace samplemind::net::test {
 
-// A blocking connection; every receive gives up after 10 s, so that a test fails instead of hanging.
+// A blocking connection; every receive gives up after 10 s, so that a test fails instead of
+// hanging.
 class RawSocket {
  public:
   explicit RawSocket(int fd) : fd_(fd) {
@@ -34,7 +35,8 @@ class RawSocket {
 
   static std::unique_ptr<RawSocket> connect(uint16_t port, int receive_buffer = 0) {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (receive_buffer > 0) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    if (receive_buffer > 0)
+      setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
