@@ -1,0 +1,11 @@
+// libFuzzer's entry for one target: compiled once a target with FUZZ_TARGET set to the function's
+// name.
+#include <cstddef>
+#include <cstdint>
+
+#include "net_targets.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  samplemind::fuzz::FUZZ_TARGET({reinterpret_cast<const char*>(data), size});
+  return 0;
+}
