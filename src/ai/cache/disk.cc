@@ -1,0 +1,335 @@
+#include "ai/cache/disk.h"
+
+#include <lmdb.h>
+#include <sys/vfs.h>
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "base/files.h"
+#include "base/log.h"
+
+namespace samplemind::ai {
+
+namespace {
+
+constexpr size_t kQueueMax = 4096;
+constexpr size_t kBatchMax = 256;
+constexpr uint64_t kFreeDiskMin = 64u << 20;  // below this nothing more is written
+
+Error lmdb_error(int code, std::string_view what) {
+  const ErrorCode kind = code == EACCES ? ErrorCode::kPermissionDenied
+                         : code == MDB_CORRUPTED || code == MDB_INVALID ? ErrorCode::kDataLoss
+                                                                        : ErrorCode::kUnavailable;
+  return Error(kind, "disk cache: " + std::string(what) + ": " + mdb_strerror(code));
+}
+
+MDB_val value(std::string_view bytes) {
+  return {bytes.size(), const_cast<char*>(bytes.data())};
+}
+std::string_view view(const MDB_val& v) {
+  return {static_cast<const char*>(v.mv_data), v.mv_size};
+}
+std::string_view view(const Digest& d) {
+  return {reinterpret_cast<const char*>(d.bytes.data()), d.bytes.size()};
+}
+
+// Key of the age index: the time it was stored, big-endian so that the oldest comes first, then the
+// digest.
+std::string age_key(int64_t stored_ms, const Digest& key) {
+  std::string out;
+  for (int shift = 56; shift >= 0; shift -= 8)
+    out += static_cast<char>(static_cast<uint64_t>(stored_ms) >> shift);
+  out += view(key);
+  return out;
+}
+
+bool network_file_system(const fs::path& folder) {
+  struct statfs s {};
+  if (::statfs(folder.c_str(), &s) != 0) return false;
+  constexpr std::array<unsigned long, 5> kNetwork{0x6969, 0x517B, 0xFF534D42, 0xFE534D42,
+                                                  0x01021997};  // NFS, SMB, CIFS, SMB2, 9P
+  for (const unsigned long type : kNetwork) {
+    if (static_cast<unsigned long>(s.f_type) == type) return true;
+  }
+  return false;
+}
+
+class LmdbCache final : public DiskCache {
+ public:
+  ~LmdbCache() override {
+    if (writer_.joinable()) {
+      {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+      }
+      wake_.notify_all();
+      writer_.join();
+    }
+    if (env_ != nullptr) mdb_env_close(env_);
+  }
+
+  Result<void> open(const fs::path& folder, uint64_t bytes_max) {
+    bytes_max_ = bytes_max;
+    folder_ = folder;
+    SM_CHECK_OK(make_private_dir(folder));
+    if (network_file_system(folder)) {
+      return Error(ErrorCode::kUnsupported,
+                   folder.string() +
+                       " lies on a network file system, where the disk cache cannot work safely",
+                   "set SAMPLEMIND_HOME to a local disk, or cache.disk = 0");
+    }
+    SM_TRY(FileLock lock, FileLock::acquire(folder / "owner.lock"));
+    lock_.emplace(std::move(lock));
+    Result<void> opened = open_environment();
+    if (!opened.ok() && opened.error().code() == ErrorCode::kDataLoss) {
+      // A cache may be thrown away: begin anew rather than not at all.
+      log::warn("disk cache is damaged and begins anew", {{"folder", folder.string()}});
+      mdb_env_close(env_);
+      env_ = nullptr;
+      std::error_code ignored;
+      fs::remove(folder / "data.mdb", ignored);
+      fs::remove(folder / "lock.mdb", ignored);
+      opened = open_environment();
+    }
+    SM_CHECK_OK(opened);
+    writer_ = std::thread([this] { write_loop(); });
+    return ok();
+  }
+
+  RecordPtr get(const Digest& key, int64_t now_ms) override {
+    MDB_txn* txn = nullptr;
+    if (mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn) != 0) return nullptr;
+    MDB_val k = value(view(key));
+    MDB_val v{};
+    std::optional<Result<CacheRecord>> found;
+    if (mdb_get(txn, entries_db_, &k, &v) == 0) found = decode_record(view(v), key);
+    mdb_txn_abort(txn);
+    if (!found) return nullptr;
+    if (!found->ok()) {
+      ++damaged_;
+      erase(key);
+      return nullptr;
+    }
+    if ((**found).expires_ms <= now_ms) {
+      erase(key);
+      return nullptr;
+    }
+    return std::make_shared<CacheRecord>(std::move(*found).value());
+  }
+
+  void put(RecordPtr record) override { queue(std::move(record)); }
+  void erase(const Digest& key) override { queue(key); }
+
+  void flush() override {
+    std::unique_lock lock(mutex_);
+    const uint64_t until = queued_;
+    written_wake_.wait(lock, [&] { return written_ >= until || stopping_; });
+  }
+
+  uint64_t bytes() const override { return bytes_; }
+  uint64_t entries() const override {
+    MDB_stat stat{};
+    MDB_txn* txn = nullptr;
+    if (mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn) != 0) return 0;
+    mdb_stat(txn, entries_db_, &stat);
+    mdb_txn_abort(txn);
+    return stat.ms_entries;
+  }
+  uint64_t dropped() const override { return dropped_; }
+  uint64_t damaged() const override { return damaged_; }
+
+ private:
+  using Job = std::variant<RecordPtr, Digest>;
+
+  Result<void> open_environment() {
+    if (int code = mdb_env_create(&env_)) return lmdb_error(code, "create");
+    mdb_env_set_maxdbs(env_, 2);
+    // Pages of deleted entries are used again only once no reader needs them: room for half as much
+    // again.
+    mdb_env_set_mapsize(env_, static_cast<size_t>(bytes_max_ + bytes_max_ / 2 + (16u << 20)));
+    // NOMETASYNC: a power cut may lose the last batch, never the file's integrity. No WRITEMAP: a
+    // stray write could damage the file.
+    if (int code = mdb_env_open(env_, folder_.c_str(), MDB_NOTLS | MDB_NOMETASYNC, 0600))
+      return lmdb_error(code, "open " + folder_.string());
+    MDB_txn* txn = nullptr;
+    if (int code = mdb_txn_begin(env_, nullptr, 0, &txn)) return lmdb_error(code, "begin");
+    int code = mdb_dbi_open(txn, "entries", MDB_CREATE, &entries_db_);
+    if (code == 0) code = mdb_dbi_open(txn, "ages", MDB_CREATE, &ages_db_);
+    if (code != 0) {
+      mdb_txn_abort(txn);
+      return lmdb_error(code, "open tables");
+    }
+    bytes_ = count_bytes(txn);
+    if (int commit = mdb_txn_commit(txn)) return lmdb_error(commit, "commit");
+    return ok();
+  }
+
+  // The age index holds each entry's size: reading it is quick even for a million entries.
+  uint64_t count_bytes(MDB_txn* txn) const {
+    MDB_cursor* cursor = nullptr;
+    if (mdb_cursor_open(txn, ages_db_, &cursor) != 0) return 0;
+    uint64_t total = 0;
+    MDB_val k{}, v{};
+    while (mdb_cursor_get(cursor, &k, &v, MDB_NEXT) == 0) total += size_of(v);
+    mdb_cursor_close(cursor);
+    return total;
+  }
+  static uint64_t size_of(const MDB_val& v) {
+    uint64_t size = 0;
+    if (v.mv_size == sizeof size) std::memcpy(&size, v.mv_data, sizeof size);
+    return size;
+  }
+
+  void queue(Job job) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (queue_.size() >= kQueueMax) {
+        ++dropped_;
+        return;
+      }
+      queue_.push_back(std::move(job));
+      ++queued_;
+    }
+    wake_.notify_one();
+  }
+
+  void write_loop() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      if (queue_.empty()) return;
+      std::vector<Job> batch;
+      while (!queue_.empty() && batch.size() < kBatchMax) {
+        batch.push_back(std::move(queue_.front()));
+        queue_.pop_front();
+      }
+      lock.unlock();
+      write(batch);
+      lock.lock();
+      written_ += batch.size();
+      written_wake_.notify_all();
+    }
+  }
+
+  void write(const std::vector<Job>& batch) {
+    std::error_code ignored;
+    const bool room = fs::space(folder_, ignored).available > kFreeDiskMin || ignored;
+    MDB_txn* txn = nullptr;
+    if (mdb_txn_begin(env_, nullptr, 0, &txn) != 0) {
+      dropped_ += batch.size();
+      return;
+    }
+    const uint64_t bytes_before = bytes_;
+    int code = 0;
+    for (const Job& job : batch) {
+      if (const auto* key = std::get_if<Digest>(&job)) {
+        remove(txn, *key);
+      } else if (room) {
+        code = insert(txn, *std::get<RecordPtr>(job));
+        if (code != 0) break;
+      } else {
+        ++dropped_;
+      }
+    }
+    if (code == 0)
+      code = mdb_txn_commit(txn);
+    else
+      mdb_txn_abort(txn);
+    if (code != 0) {
+      bytes_ = bytes_before;
+      dropped_ += batch.size();
+      log::warn("disk cache could not write", {{"error", mdb_strerror(code)}});
+    }
+  }
+
+  int insert(MDB_txn* txn, const CacheRecord& record) {
+    const std::string encoded = encode_record(record);
+    if (encoded.size() > bytes_max_ / 8) {
+      ++dropped_;
+      return 0;
+    }
+    remove(txn, record.key);
+    while (bytes_ + encoded.size() > bytes_max_ && remove_oldest(txn)) {
+    }
+    MDB_val k = value(view(record.key));
+    MDB_val v = value(encoded);
+    if (int code = mdb_put(txn, entries_db_, &k, &v, 0)) return code;
+    const std::string age = age_key(record.stored_ms, record.key);
+    const uint64_t size = encoded.size();
+    MDB_val ak = value(age);
+    MDB_val av = value({reinterpret_cast<const char*>(&size), sizeof size});
+    if (int code = mdb_put(txn, ages_db_, &ak, &av, 0)) return code;
+    bytes_ += encoded.size();
+    return 0;
+  }
+
+  void remove(MDB_txn* txn, const Digest& key) {
+    MDB_val k = value(view(key));
+    MDB_val v{};
+    if (mdb_get(txn, entries_db_, &k, &v) != 0) return;
+    const uint64_t size = v.mv_size;
+    const auto record = decode_record(view(v), key);
+    mdb_del(txn, entries_db_, &k, nullptr);
+    bytes_ -= std::min<uint64_t>(bytes_, size);
+    // A damaged record's age is unknown: its entry in the index goes when it becomes the oldest.
+    if (record.ok()) {
+      const std::string age = age_key(record->stored_ms, key);
+      MDB_val ak = value(age);
+      mdb_del(txn, ages_db_, &ak, nullptr);
+    }
+  }
+
+  bool remove_oldest(MDB_txn* txn) {
+    MDB_cursor* cursor = nullptr;
+    if (mdb_cursor_open(txn, ages_db_, &cursor) != 0) return false;
+    MDB_val k{}, v{};
+    const bool found = mdb_cursor_get(cursor, &k, &v, MDB_FIRST) == 0 && k.mv_size == 40;
+    if (found) {
+      Digest key;
+      std::memcpy(key.bytes.data(), static_cast<const char*>(k.mv_data) + 8, 32);
+      const uint64_t size = size_of(v);
+      mdb_cursor_del(cursor, 0);
+      MDB_val ek = value(view(key));
+      if (mdb_del(txn, entries_db_, &ek, nullptr) == 0) bytes_ -= std::min<uint64_t>(bytes_, size);
+    }
+    mdb_cursor_close(cursor);
+    return found;
+  }
+
+  MDB_env* env_ = nullptr;
+  MDB_dbi entries_db_ = 0;
+  MDB_dbi ages_db_ = 0;
+  fs::path folder_;
+  uint64_t bytes_max_ = 0;
+  std::optional<FileLock> lock_;
+  std::atomic<uint64_t> bytes_{0};
+  std::atomic<uint64_t> dropped_{0};
+  std::atomic<uint64_t> damaged_{0};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::condition_variable written_wake_;
+  std::deque<Job> queue_;
+  uint64_t queued_ = 0;
+  uint64_t written_ = 0;
+  bool stopping_ = false;
+  std::thread writer_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<DiskCache>> DiskCache::open(const fs::path& folder, uint64_t bytes_max) {
+  auto cache = std::make_unique<LmdbCache>();
+  SM_CHECK_OK(cache->open(folder, bytes_max));
+  return std::unique_ptr<DiskCache>(std::move(cache));
+}
+
+}  // namespace samplemind::ai

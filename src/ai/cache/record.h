@@ -1,0 +1,38 @@
+// What a cache tier keeps of an answer.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "ai/chat.h"
+#include "base/hash.h"
+#include "base/result.h"
+
+namespace samplemind::ai {
+
+// Immutable once made; shared between threads by shared_ptr. The rendered bodies are there so that
+// a hit costs one write.
+struct CacheRecord {
+  Digest key;
+  ChatAnswer answer;
+  int64_t stored_ms = 0;  // Unix time
+  int64_t expires_ms = 0;
+  int64_t cost_microusd = -1;  // what the answer cost; -1: unknown
+  std::string tenant;
+  std::string openai_body;  // the answer whole, in OpenAI's dialect
+  std::string key_hex;
+
+  size_t bytes() const {
+    return sizeof(CacheRecord) + 2 * openai_body.size() + answer.reasoning.size() +
+           answer.logprobs.size() + 512;
+  }
+};
+using RecordPtr = std::shared_ptr<const CacheRecord>;
+
+// MessagePack, compressed with zstd above 1 KiB, with a checksum over all of it.
+std::string encode_record(const CacheRecord& record);
+// kDataLoss when a byte is wrong. The key must be the one the record was stored under.
+Result<CacheRecord> decode_record(std::string_view bytes, const Digest& key);
+
+}  // namespace samplemind::ai

@@ -1,0 +1,193 @@
+#include "ai/canonical_json.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <vector>
+
+namespace samplemind::ai {
+
+namespace {
+
+using simdjson::dom::element;
+using simdjson::dom::element_type;
+
+// RFC 8785 escapes only what JSON must: the two-letter forms, else lower-case \u00xx for controls.
+void append_string(std::string& out, std::string_view s) {
+  out += '"';
+  for (const char c : s) {
+    switch (c) {
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          static constexpr char kDigits[] = "0123456789abcdef";
+          out += "\\u00";
+          out += kDigits[c >> 4];
+          out += kDigits[c & 15];
+        } else {
+          out += c;
+        }
+    }
+  }
+  out += '"';
+}
+
+// The order of UTF-16 code units, which differs from that of UTF-8 bytes only between
+// U+E000..U+FFFF and what needs surrogates.
+bool utf16_less(std::string_view a, std::string_view b) {
+  const auto rank = [](unsigned char lead) -> int {
+    if (lead >= 0xF0) return 0xED;  // surrogates begin at D800, which UTF-8 would write ED A0 80
+    if (lead == 0xEE || lead == 0xEF) return 0xF8;  // U+E000..U+FFFF come after them
+    return lead;
+  };
+  const size_t n = std::min(a.size(), b.size());
+  for (size_t i = 0; i < n; ++i) {
+    const auto x = static_cast<unsigned char>(a[i]);
+    const auto y = static_cast<unsigned char>(b[i]);
+    if (x == y) continue;
+    // Continuation bytes compare as they are; leads by rank. U+D7FF and below have leads up to ED
+    // 9F and no valid text has ED A0.
+    if ((x & 0xC0) == 0x80 || (y & 0xC0) == 0x80) return x < y;
+    const int rx = rank(x);
+    const int ry = rank(y);
+    if (rx != ry) return rx < ry;
+    if (x == 0xED || y == 0xED) return x == 0xED;  // U+D000..U+D7FF against a surrogate pair
+    return x < y;
+  }
+  return a.size() < b.size();
+}
+
+void append_value(std::string& out, const element& e);
+
+void append_object(std::string& out, const simdjson::dom::object& object,
+                   const std::function<bool(std::string_view)>& skip) {
+  std::vector<std::pair<std::string_view, element>> members;
+  for (const auto& field : object) {
+    if (!skip || !skip(field.key)) members.emplace_back(field.key, field.value);
+  }
+  std::stable_sort(members.begin(), members.end(),
+                   [](const auto& a, const auto& b) { return utf16_less(a.first, b.first); });
+  out += '{';
+  bool first = true;
+  for (const auto& [key, value] : members) {
+    if (!first) out += ',';
+    first = false;
+    append_string(out, key);
+    out += ':';
+    append_value(out, value);
+  }
+  out += '}';
+}
+
+void append_value(std::string& out, const element& e) {
+  switch (e.type()) {
+    case element_type::ARRAY: {
+      out += '[';
+      bool first = true;
+      for (const element child : simdjson::dom::array(e)) {
+        if (!first) out += ',';
+        first = false;
+        append_value(out, child);
+      }
+      out += ']';
+      break;
+    }
+    case element_type::OBJECT:
+      append_object(out, simdjson::dom::object(e), {});
+      break;
+    case element_type::STRING:
+      append_string(out, std::string_view(e));
+      break;
+    case element_type::INT64: {
+      const int64_t v(e);
+      constexpr int64_t kExact = 1LL << 53;
+      out += v >= -kExact && v <= kExact ? ecmascript_number(static_cast<double>(v))
+                                         : std::to_string(v);
+      break;
+    }
+    case element_type::UINT64:
+      out += std::to_string(uint64_t(e));
+      break;
+    case element_type::DOUBLE:
+      out += ecmascript_number(double(e));
+      break;
+    case element_type::BOOL:
+      out += bool(e) ? "true" : "false";
+      break;
+    case element_type::NULL_VALUE:
+      out += "null";
+      break;
+  }
+}
+
+}  // namespace
+
+std::string ecmascript_number(double value) {
+  if (value == 0) return "0";  // also -0
+  char text[40];
+  const auto [end, error] =
+      std::to_chars(text, text + sizeof text, std::abs(value), std::chars_format::scientific);
+  const std::string_view printed(text, static_cast<size_t>(end - text));
+  const size_t e = printed.find('e');
+  int exponent = 0;
+  std::from_chars(printed.data() + e + 1 + (printed[e + 1] == '+' ? 1 : 0), end, exponent);
+  std::string digits(1, printed[0]);
+  if (e > 2) digits += printed.substr(2, e - 2);
+  const int k = static_cast<int>(digits.size());
+  const int n = exponent + 1;  // value = 0.digits * 10^n
+  std::string out = value < 0 ? "-" : "";
+  if (k <= n && n <= 21) {
+    out += digits + std::string(static_cast<size_t>(n - k), '0');
+  } else if (0 < n && n <= 21) {
+    out += digits.substr(0, static_cast<size_t>(n)) + "." + digits.substr(static_cast<size_t>(n));
+  } else if (-6 < n && n <= 0) {
+    out += "0." + std::string(static_cast<size_t>(-n), '0') + digits;
+  } else {
+    out += digits.substr(0, 1);
+    if (k > 1) out += "." + digits.substr(1);
+    out += std::string("e") + (n - 1 < 0 ? "-" : "+") + std::to_string(std::abs(n - 1));
+  }
+  return out;
+}
+
+Result<std::string> canonical_json(std::string_view text,
+                                   const std::function<bool(std::string_view)>& skip) {
+  thread_local simdjson::dom::parser parser;
+  element root;
+  if (const auto error = parser.parse(text.data(), text.size()).get(root)) {
+    return Error(ErrorCode::kInvalidArgument,
+                 std::string("not valid JSON: ") + simdjson::error_message(error));
+  }
+  std::string out;
+  out.reserve(text.size());
+  if (root.type() == element_type::OBJECT) {
+    append_object(out, simdjson::dom::object(root), skip);
+  } else {
+    append_value(out, root);
+  }
+  return out;
+}
+
+}  // namespace samplemind::ai

@@ -1,0 +1,411 @@
+#include "ai/dialect/openai.h"
+
+#include <simdjson.h>
+
+#include <array>
+
+namespace samplemind::ai {
+
+namespace {
+
+Error bad(std::string message) {
+  return Error(ErrorCode::kInvalidArgument, std::move(message));
+}
+
+// Hosted tools act on the world or read it anew: only plain functions give the same answer twice.
+std::string hosted_tool(const JsonValue& tools) {
+  for (const JsonValue& tool : tools.items()) {
+    const std::string type = tool["type"].string_or("function");
+    if (type != "function" && type != "custom") return type;
+  }
+  return {};
+}
+
+// Media that the request only points at may change behind its address.
+std::string outside_reference(const JsonValue& messages) {
+  for (const JsonValue& message : messages.items()) {
+    for (const JsonValue& part : message["content"].items()) {
+      const std::string url = part["image_url"]["url"].string_or(part["image_url"].string_or(""));
+      if (!url.empty() && !url.starts_with("data:")) return "remote media";
+      if (part["file"]["file_id"].string() || part["file_id"].string()) return "a file id";
+    }
+  }
+  return {};
+}
+
+Usage read_usage(const JsonValue& u) {
+  Usage usage;
+  usage.reported = u.is_object();
+  usage.input_tokens = u["prompt_tokens"].integer_or(0);
+  usage.output_tokens = u["completion_tokens"].integer_or(0);
+  usage.cached_input_tokens = u["prompt_tokens_details"]["cached_tokens"].integer_or(0);
+  usage.reasoning_tokens = u["completion_tokens_details"]["reasoning_tokens"].integer_or(0);
+  return usage;
+}
+
+void write_usage(JsonWriter& w, const Usage& u) {
+  w.key("usage").begin_object();
+  w.field("prompt_tokens", u.input_tokens)
+      .field("completion_tokens", u.output_tokens)
+      .field("total_tokens", u.input_tokens + u.output_tokens);
+  w.key("prompt_tokens_details")
+      .begin_object()
+      .field("cached_tokens", u.cached_input_tokens)
+      .end_object();
+  w.key("completion_tokens_details")
+      .begin_object()
+      .field("reasoning_tokens", u.reasoning_tokens)
+      .end_object();
+  w.end_object();
+}
+
+std::string logprob_items(const JsonValue& choice) {
+  std::string out;
+  for (const JsonValue& item : choice["logprobs"]["content"].items()) {
+    if (!out.empty()) out += ',';
+    out += item.dump();
+  }
+  return out;
+}
+
+void write_text_or_null(JsonWriter& w, std::string_view name, const std::string& text) {
+  w.key(name);
+  if (text.empty()) {
+    w.null();
+  } else {
+    w.value(text);
+  }
+}
+
+void write_head(JsonWriter& w, const ChatAnswer& a, std::string_view object) {
+  w.field("id", a.id).field("object", object).field("created", a.created_s).field("model", a.model);
+}
+
+void write_tool(JsonWriter& w, const std::string& id, const std::string& name,
+                const std::string& arguments, std::optional<size_t> index) {
+  w.begin_object();
+  if (index) w.field("index", *index);
+  if (!id.empty()) w.field("id", id);
+  if (!index || !name.empty()) w.field("type", "function");
+  w.key("function").begin_object();
+  if (!index || !name.empty()) w.field("name", name);
+  w.field("arguments", arguments).end_object().end_object();
+}
+
+size_t skip_string(std::string_view s,
+                   size_t i) {  // i at the opening quote; gives the place after the closing one
+  for (++i; s[i] != '"'; ++i) {
+    if (s[i] == '\\') ++i;
+  }
+  return i + 1;
+}
+
+size_t skip_space(std::string_view s, size_t i) {
+  while (i < s.size() && (s[i] == ' ' || s[i] == '\t' || s[i] == '\n' || s[i] == '\r')) ++i;
+  return i;
+}
+
+size_t skip_value(std::string_view s, size_t i) {
+  if (s[i] == '"') return skip_string(s, i);
+  if (s[i] == '{' || s[i] == '[') {
+    int depth = 0;
+    do {
+      if (s[i] == '"') {
+        i = skip_string(s, i);
+        continue;
+      }
+      if (s[i] == '{' || s[i] == '[') ++depth;
+      if (s[i] == '}' || s[i] == ']') --depth;
+      ++i;
+    } while (depth > 0);
+    return i;
+  }
+  while (i < s.size() && std::string_view(",}] \t\r\n").find(s[i]) == std::string_view::npos) ++i;
+  return i;
+}
+
+}  // namespace
+
+std::vector<JsonMember> top_level_members(std::string_view s) {
+  std::vector<JsonMember> members;
+  size_t i = skip_space(s, 0);
+  if (i >= s.size() || s[i] != '{') return members;
+  i = skip_space(s, i + 1);
+  while (i < s.size() && s[i] == '"') {
+    JsonMember m;
+    m.begin = i;
+    i = skip_string(s, i);
+    const auto key = JsonValue::parse(s.substr(m.begin, i - m.begin));
+    if (key.ok()) m.key = key->string_or("");
+    i = skip_space(s, skip_space(s, i) + 1);  // the colon
+    m.value_begin = i;
+    i = skip_value(s, i);
+    m.value_end = i;
+    members.push_back(std::move(m));
+    i = skip_space(s, i);
+    if (i < s.size() && s[i] == ',') i = skip_space(s, i + 1);
+  }
+  return members;
+}
+
+Result<OpenAiRequest> read_openai_request(std::string_view body) {
+  auto parsed = JsonValue::parse(body);
+  if (!parsed.ok())
+    return Error(ErrorCode::kInvalidArgument, "the request's body is " + parsed.error().message());
+  const JsonValue& r = *parsed;
+  if (!r.is_object()) return bad("the request's body must be a JSON object");
+  OpenAiRequest out;
+  if (!r["model"].string() || r["model"].string()->empty())
+    return bad("'model' is missing: name a model, or use \"auto\"");
+  out.model = *r["model"].string();
+  if (!r["messages"].is_array() || r["messages"].size() == 0)
+    return bad("'messages' must be a list with at least one message");
+  for (size_t i = 0; i < r["messages"].size(); ++i) {
+    if (!r["messages"][i]["role"].string())
+      return bad("messages[" + std::to_string(i) + "]: 'role' is missing");
+  }
+  if (!r["stream"].is_null() && !r["stream"].is_bool())
+    return bad("'stream' must be true or false");
+  if (!r["temperature"].is_null() && !r["temperature"].is_number())
+    return bad("'temperature' must be a number");
+  out.stream = r["stream"].bool_or(false);
+  out.include_usage = r["stream_options"]["include_usage"].bool_or(false);
+  out.sampling = r["temperature"].number_or(1) > 0;
+  if (const std::string tool = hosted_tool(r["tools"]); !tool.empty()) {
+    out.never_cache = "the hosted tool " + tool;
+  } else if (!r["web_search_options"].is_null()) {
+    out.never_cache = "web search";
+  } else if (r["background"].bool_or(false)) {
+    out.never_cache = "a background job";
+  } else if (r["store"].is_bool() && !r["store"].bool_or(true)) {
+    out.never_cache = "store: false";
+  } else if (r["n"].number_or(1) != 1) {
+    out.never_cache = "several choices";
+  } else if (!r["modalities"].is_null() && r["audio"].is_object()) {
+    out.never_cache = "audio output";
+  } else {
+    out.never_cache = outside_reference(r["messages"]);
+  }
+  return out;
+}
+
+std::string rewrite_openai_request(std::string_view body, std::string_view model, bool ask_usage) {
+  std::string out;
+  size_t copied = 0;
+  bool options_seen = false;
+  const std::vector<JsonMember> members = top_level_members(body);
+  for (const JsonMember& m : members) {
+    std::string replacement;
+    if (m.key == "model") {
+      append_json_string(replacement, model);
+    } else if (m.key == "stream_options" && ask_usage) {
+      options_seen = true;
+      const std::string_view old = body.substr(m.value_begin, m.value_end - m.value_begin);
+      replacement = "{\"include_usage\":true";
+      for (const JsonMember& inner : top_level_members(old)) {
+        if (inner.key != "include_usage")
+          replacement += "," + std::string(old.substr(inner.begin, inner.value_end - inner.begin));
+      }
+      replacement += '}';
+    } else {
+      continue;
+    }
+    out.append(body, copied, m.value_begin - copied);
+    out += replacement;
+    copied = m.value_end;
+  }
+  out.append(body, copied);
+  if (ask_usage && !options_seen) {
+    const size_t brace = out.find('{');
+    out.insert(brace + 1, "\"stream_options\":{\"include_usage\":true},");
+  }
+  return out;
+}
+
+std::string write_openai_answer(const ChatAnswer& a) {
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object();
+  write_head(w, a, "chat.completion");
+  w.key("choices")
+      .begin_array()
+      .begin_object()
+      .field("index", 0)
+      .key("message")
+      .begin_object()
+      .field("role", "assistant");
+  w.key("content");
+  if (a.text.empty() && (!a.tool_calls.empty() || !a.refusal.empty())) {
+    w.null();
+  } else {
+    w.value(a.text);
+  }
+  write_text_or_null(w, "refusal", a.refusal);
+  if (!a.reasoning.empty()) w.field("reasoning_content", a.reasoning);
+  if (!a.tool_calls.empty()) {
+    w.key("tool_calls").begin_array();
+    for (const ToolCall& t : a.tool_calls) write_tool(w, t.id, t.name, t.arguments, std::nullopt);
+    w.end_array();
+  }
+  w.end_object();
+  w.key("logprobs");
+  if (a.logprobs.empty()) {
+    w.null();
+  } else {
+    w.raw("{\"content\":[" + a.logprobs + "],\"refusal\":null}");
+  }
+  w.field("finish_reason", a.finish_reason).end_object().end_array();
+  if (a.usage.reported) write_usage(w, a.usage);
+  w.end_object();
+  return out;
+}
+
+std::string write_openai_chunk(const ChatAnswer& head, const ChatDelta& d, bool first) {
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object();
+  write_head(w, head, "chat.completion.chunk");
+  w.key("choices").begin_array().begin_object().field("index", 0).key("delta").begin_object();
+  if (first) w.field("role", "assistant");
+  if (!d.text.empty() || (first && d.tools.empty())) w.field("content", d.text);
+  if (!d.reasoning.empty()) w.field("reasoning_content", d.reasoning);
+  if (!d.refusal.empty()) w.field("refusal", d.refusal);
+  if (!d.tools.empty()) {
+    w.key("tool_calls").begin_array();
+    for (const ChatDelta::Tool& t : d.tools) write_tool(w, t.id, t.name, t.arguments, t.index);
+    w.end_array();
+  }
+  w.end_object();
+  if (!d.logprobs.empty())
+    w.key("logprobs").raw("{\"content\":[" + d.logprobs + "],\"refusal\":null}");
+  write_text_or_null(w, "finish_reason", d.finish_reason);
+  w.end_object().end_array().end_object();
+  return out;
+}
+
+std::string write_openai_usage_chunk(const ChatAnswer& a) {
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object();
+  write_head(w, a, "chat.completion.chunk");
+  w.key("choices").begin_array().end_array();
+  write_usage(w, a.usage);
+  w.end_object();
+  return out;
+}
+
+std::string write_openai_stream(const ChatAnswer& a, bool include_usage) {
+  std::string out;
+  bool first = true;
+  const auto event = [&](const ChatDelta& d) {
+    out += "data: " + write_openai_chunk(a, d, first) + "\n\n";
+    first = false;
+  };
+  if (!a.reasoning.empty()) {
+    ChatDelta d;
+    d.reasoning = a.reasoning;
+    event(d);
+  }
+  ChatDelta body;
+  body.text = a.text;
+  body.refusal = a.refusal;
+  body.logprobs = a.logprobs;
+  for (size_t i = 0; i < a.tool_calls.size(); ++i)
+    body.tools.push_back({i, a.tool_calls[i].id, a.tool_calls[i].name, a.tool_calls[i].arguments});
+  event(body);
+  ChatDelta end;
+  end.finish_reason = a.finish_reason;
+  event(end);
+  if (include_usage) out += "data: " + write_openai_usage_chunk(a) + "\n\n";
+  out += "data: [DONE]\n\n";
+  return out;
+}
+
+Result<ChatAnswer> read_openai_answer(std::string_view body, size_t& choices) {
+  const Error nonsense(ErrorCode::kUpstream, "the provider's answer is no chat completion");
+  auto parsed = JsonValue::parse(body);
+  if (!parsed.ok() || !(*parsed)["choices"].is_array()) return nonsense;
+  const JsonValue& r = *parsed;
+  choices = r["choices"].size();
+  if (choices == 0) return nonsense;
+  const JsonValue& choice = r["choices"][0];
+  const JsonValue& message = choice["message"];
+  ChatAnswer a;
+  a.id = r["id"].string_or("");
+  a.created_s = r["created"].integer_or(0);
+  a.model = r["model"].string_or("");
+  a.text = message["content"].string_or("");
+  a.reasoning = message["reasoning_content"].string_or(message["reasoning"].string_or(""));
+  a.refusal = message["refusal"].string_or("");
+  for (const JsonValue& t : message["tool_calls"].items()) {
+    a.tool_calls.push_back({t["id"].string_or(""), t["function"]["name"].string_or(""),
+                            t["function"]["arguments"].string_or("")});
+  }
+  a.logprobs = logprob_items(choice);
+  a.finish_reason = choice["finish_reason"].string_or("");
+  a.usage = read_usage(r["usage"]);
+  return a;
+}
+
+Result<ChatDelta> read_openai_chunk(std::string_view data, size_t& choices_max, ChatAnswer& head) {
+  auto parsed = JsonValue::parse(data);
+  if (!parsed.ok() || !parsed->is_object())
+    return Error(ErrorCode::kUpstream, "the provider's stream holds a piece that is no JSON");
+  const JsonValue& r = *parsed;
+  if (!r["error"].is_null())
+    return Error(ErrorCode::kUpstream,
+                 "the provider broke off: " + r["error"]["message"].string_or(r["error"].dump()));
+  if (!r["choices"].is_array())
+    return Error(ErrorCode::kUpstream,
+                 "the provider's stream holds a piece that is no chat completion chunk");
+  ChatDelta d;
+  if (head.id.empty()) head.id = r["id"].string_or("");
+  if (head.model.empty()) head.model = r["model"].string_or("");
+  if (head.created_s == 0) head.created_s = r["created"].integer_or(0);
+  if (r["usage"].is_object()) d.usage = read_usage(r["usage"]);
+  d.usage_only = r["choices"].size() == 0 && d.usage.has_value();
+  for (const JsonValue& choice : r["choices"].items()) {
+    const auto index = static_cast<size_t>(choice["index"].integer_or(0));
+    choices_max = std::max(choices_max, index + 1);
+    if (index != 0) continue;
+    const JsonValue& delta = choice["delta"];
+    d.text += delta["content"].string_or("");
+    d.reasoning += delta["reasoning_content"].string_or(delta["reasoning"].string_or(""));
+    d.refusal += delta["refusal"].string_or("");
+    for (const JsonValue& t : delta["tool_calls"].items()) {
+      const auto tool = static_cast<size_t>(t["index"].integer_or(0));
+      if (tool > 255)
+        return Error(ErrorCode::kUpstream,
+                     "the provider's stream holds a tool call with index " + std::to_string(tool));
+      d.tools.push_back({tool, t["id"].string_or(""), t["function"]["name"].string_or(""),
+                         t["function"]["arguments"].string_or("")});
+    }
+    d.logprobs = logprob_items(choice);
+    d.finish_reason = choice["finish_reason"].string_or("");
+  }
+  d.openai_data = std::string(data);
+  return d;
+}
+
+std::string write_openai_error(std::string_view message, std::string_view type,
+                               std::string_view code) {
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object()
+      .key("error")
+      .begin_object()
+      .field("message", message)
+      .field("type", type)
+      .key("param")
+      .null()
+      .key("code");
+  if (code.empty()) {
+    w.null();
+  } else {
+    w.value(code);
+  }
+  w.end_object().end_object();
+  return out;
+}
+
+}  // namespace samplemind::ai

@@ -1,0 +1,865 @@
+#include "ai/gateway.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <random>
+#include <unordered_map>
+#include <variant>
+
+#include "ai/cache/disk.h"
+#include "ai/cache/memory.h"
+#include "ai/dialect/openai.h"
+#include "ai/fingerprint.h"
+#include "ai/money.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/thread_pool.h"
+#include "net/client.h"
+#include "net/offload.h"
+
+namespace samplemind::ai {
+
+namespace {
+
+constexpr size_t kSeenMax = 65536;       // bodies whose fingerprint is remembered, a shard
+constexpr int64_t kModelListMs = 30000;  // how long a provider's list of models is believed
+constexpr int64_t kRetryPauseMaxMs = 10000;
+constexpr size_t kFlightBytesMax = 32u << 20;  // of one answer
+
+int64_t elapsed_ms(SteadyTime since, const Clock& clock) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(clock.steady() - since).count();
+}
+
+}  // namespace
+
+std::string_view cache_state_name(CacheState state) {
+  switch (state) {
+    case CacheState::kHitMemory:
+      return "hit-memory";
+    case CacheState::kHitDisk:
+      return "hit-disk";
+    case CacheState::kMiss:
+      return "miss";
+    case CacheState::kCoalesced:
+      return "coalesced";
+    case CacheState::kBypass:
+      break;
+  }
+  return "bypass";
+}
+
+namespace {
+
+struct Settings {
+  bool cache_enabled = true;
+  bool bypass_sampling = false;
+  int64_t ttl_ms = 0;
+  int64_t attempts = 3;
+  int64_t backoff_ms = 1000;
+  int64_t total_timeout_ms = 600000;
+  std::string openai_default;
+  std::string ollama_default;
+  std::vector<std::string> recommended;
+  std::vector<std::string> order;
+  std::map<std::string, std::string> aliases;
+};
+
+class GatewayCore final : public Gateway {
+ public:
+  GatewayCore(const Config& config, Metrics& metrics, const Clock& clock_in)
+      : config(config),
+        clock(clock_in),
+        memory(std::max<uint64_t>(1 << 20, config.bytes("cache.memory"))),
+        hits_memory(metrics.counter("samplemind_cache_hits_total", "Answers from the cache.",
+                                    {{"tier", "memory"}})),
+        hits_disk(metrics.counter("samplemind_cache_hits_total", "Answers from the cache.",
+                                  {{"tier", "disk"}})),
+        misses(
+            metrics.counter("samplemind_cache_misses_total", "Requests that went to a provider.")),
+        coalesced(metrics.counter("samplemind_cache_coalesced_total",
+                                  "Requests that joined an equal one on its way.")),
+        bypassed(metrics.counter("samplemind_cache_bypass_total",
+                                 "Requests that neither read nor fill the cache.")),
+        upstream_calls(metrics.counter("samplemind_upstream_calls_total", "Tries at providers.")),
+        upstream_errors(metrics.counter("samplemind_upstream_errors_total", "Tries that failed.")),
+        input_tokens(metrics.counter("samplemind_tokens_total", "Tokens that providers counted.",
+                                     {{"direction", "input"}})),
+        output_tokens(metrics.counter("samplemind_tokens_total", "Tokens that providers counted.",
+                                      {{"direction", "output"}})),
+        cost_microusd_total(
+            metrics.counter("samplemind_cost_microusd_total", "Spent, in millionths of a dollar.")),
+        saved_microusd_total(metrics.counter("samplemind_saved_microusd_total",
+                                             "Saved by the cache, in millionths of a dollar.")),
+        first_token(metrics.histogram("samplemind_first_token_seconds",
+                                      "From the call to the first piece of the answer.")) {
+    settings.cache_enabled = config.boolean("cache.enabled");
+    settings.bypass_sampling = config.string("cache.sampling") == "bypass";
+    settings.ttl_ms = config.duration_ms("cache.ttl");
+    settings.attempts = std::clamp<int64_t>(config.integer("ai.attempts"), 1, 10);
+    settings.backoff_ms = config.duration_ms("ai.backoff");
+    settings.total_timeout_ms = config.duration_ms("ai.total_timeout");
+    settings.openai_default = config.string("ai.openai.default_model");
+    settings.ollama_default = config.string("ai.ollama.default_model");
+    settings.recommended = config.list("ai.ollama.recommended_models");
+    settings.order = config.list("ai.order");
+    settings.aliases = config.table("ai.aliases");
+  }
+
+  CacheStats cache_stats() const override {
+    CacheStats s;
+    s.memory_bytes = memory.bytes();
+    s.memory_entries = memory.entries();
+    if (disk) {
+      s.disk_bytes = disk->bytes();
+      s.disk_entries = disk->entries();
+    }
+    s.hits_memory = hits_memory.value();
+    s.hits_disk = hits_disk.value();
+    s.misses = misses.value();
+    s.coalesced = coalesced.value();
+    s.saved_microusd = saved_microusd_total.value();
+    return s;
+  }
+  void flush() override {
+    if (disk) disk->flush();
+  }
+
+  const Config config;
+  const Clock& clock;
+  Settings settings;
+  MemoryCache memory;
+  std::unique_ptr<DiskCache> disk;
+  ThreadPool disk_readers{"cache-read", 1, 1024};
+  Counter &hits_memory, &hits_disk, &misses, &coalesced, &bypassed, &upstream_calls,
+      &upstream_errors, &input_tokens, &output_tokens, &cost_microusd_total, &saved_microusd_total;
+  Histogram& first_token;
+};
+
+// One upstream call and everyone who waits for it: a growing list of pieces that each follower
+// reads from its start. It lives on one loop.
+class Flight final : public ChatSink {
+ public:
+  void delta(ChatDelta d, const ChatAnswer& head_in) override {
+    answer.id = head_in.id;
+    answer.created_s = head_in.created_s;
+    answer.model = head_in.model;
+    bytes += d.text.size() + d.reasoning.size() + d.openai_data.size();
+    append(answer, d);
+    content |= d.has_content() || !d.finish_reason.empty();
+    deltas.push_back(std::move(d));
+    wake();
+  }
+  void whole(ChatAnswer a, std::string body, size_t choices_in) override {
+    answer = std::move(a);
+    openai_body = std::move(body);
+    choices = choices_in;
+    content = true;
+    wake();
+  }
+  void end(std::optional<UpstreamError> e) {
+    error = std::move(e);
+    done = true;
+    wake();
+  }
+  // A try that failed before content leaves nothing behind.
+  void restart() {
+    deltas.clear();
+    answer = ChatAnswer();
+    bytes = 0;
+  }
+  void wake() {
+    for (net::Event* f : followers) f->notify();
+  }
+
+  std::string provider;
+  std::vector<ChatDelta> deltas;
+  ChatAnswer answer;
+  std::string openai_body;
+  size_t choices = 1;
+  size_t bytes = 0;
+  bool content = false;  // pieces with content were given: no other try may follow
+  bool done = false;
+  std::optional<UpstreamError> error;
+  std::optional<int64_t> cost_microusd;
+  net::CancelToken cancel = net::CancelToken::create();
+  std::vector<net::Event*> followers;
+};
+using FlightPtr = std::shared_ptr<Flight>;
+
+// What a request is, once read and resolved.
+struct Plan {
+  OpenAiRequest request;
+  Provider* provider = nullptr;
+  std::string model;
+  Digest key;
+  bool use_cache =
+      true;  // may be answered from and stored in the cache, and joined with equal ones
+  bool read_cache = true;
+  bool store = true;
+  int64_t max_age_ms = -1;  // an older answer is not wanted; -1: any
+  bool only_if_cached = false;
+  std::string note;  // why the cache is not used
+};
+
+struct ClientWishes {
+  bool no_store = false, no_cache = false, only_if_cached = false, bypass = false, refresh = false;
+  int64_t max_age_ms = -1;
+};
+
+ClientWishes read_wishes(const net::Headers* headers) {
+  ClientWishes w;
+  if (headers == nullptr) return w;
+  for (const std::string_view line : headers->get_all("cache-control")) {
+    w.no_store |= line.find("no-store") != std::string_view::npos;
+    w.no_cache |= line.find("no-cache") != std::string_view::npos;
+    w.only_if_cached |= line.find("only-if-cached") != std::string_view::npos;
+    if (const size_t at = line.find("max-age="); at != std::string_view::npos)
+      w.max_age_ms = std::strtoll(std::string(line.substr(at + 8)).c_str(), nullptr, 10) * 1000;
+  }
+  const auto mode = headers->get("x-samplemind-cache-mode").value_or("");
+  w.bypass = mode == "bypass";
+  w.refresh = mode == "refresh";
+  return w;
+}
+
+// Headers that can change an answer, in a fixed order.
+std::string answer_changing_headers(const net::Headers* headers) {
+  std::string out;
+  if (headers == nullptr) return out;
+  for (const char* name : {"openai-beta", "anthropic-beta", "anthropic-version"}) {
+    for (const std::string_view value : headers->get_all(name))
+      out.append(name).append(":").append(value).append("\n");
+  }
+  return out;
+}
+
+struct Failure {
+  int status;
+  std::string type, code, message;
+  std::optional<int64_t> retry_after_ms;
+};
+
+class Shard final : public GatewayShard {
+ public:
+  Shard(std::shared_ptr<GatewayCore> core, net::Loop& loop)
+      : core_(std::move(core)), loop_(loop), client_(net::Client::create(loop)) {
+    providers_.push_back(make_ollama(core_->config));
+    providers_.push_back(make_openai(core_->config));
+  }
+  ~Shard() override { *alive_ = false; }
+
+  net::Task<void> openai_chat(CallContext context, std::string_view body,
+                              ResponseSink& sink) override {
+    const ClientWishes wishes = read_wishes(context.headers);
+    const bool plain = !wishes.no_store && !wishes.no_cache && !wishes.bypass && !wishes.refresh;
+    const Digest seen_key = seen_digest(context, body);
+    // The quick way: this very body was answered before.
+    if (plain && core_->settings.cache_enabled) {
+      const auto seen = seen_.find(seen_key);
+      if (seen != seen_.end() && seen->second.until_ms > core_->clock.unix_ms()) {
+        if (RecordPtr hit = core_->memory.get(seen->second.key, core_->clock.unix_ms());
+            hit && young_enough(*hit, wishes.max_age_ms)) {
+          core_->hits_memory.add();
+          co_await render_hit(*hit, CacheState::kHitMemory, seen->second.stream,
+                              seen->second.include_usage, sink);
+          co_return;
+        }
+      }
+    }
+    std::variant<Plan, Failure> planned = co_await plan(context, body, wishes);
+    if (auto* failure = std::get_if<Failure>(&planned)) {
+      co_await fail(*failure, sink);
+      co_return;
+    }
+    Plan p = std::move(std::get<Plan>(planned));
+    if (p.use_cache && plain) remember(seen_key, p);
+    CacheState state = CacheState::kMiss;
+    if (p.use_cache && p.read_cache) {
+      const RecordPtr hit = co_await look_up(p, state);
+      if (hit) {
+        co_await render_hit(*hit, state, p.request.stream, p.request.include_usage, sink);
+        co_return;
+      }
+    }
+    if (p.only_if_cached) {
+      co_await fail({504,
+                     "invalid_request_error",
+                     "not_cached",
+                     "no cached answer, and the request allows no other (only-if-cached)",
+                     {}},
+                    sink);
+      co_return;
+    }
+    FlightPtr flight = join(p, body, state);
+    const Follower follower(*flight, context.cancel);
+    if (p.request.stream) {
+      co_await stream_flight(p, flight, state, follower, context.cancel, sink);
+    } else {
+      co_await whole_flight(p, flight, state, follower, context.cancel, sink);
+    }
+  }
+
+  net::Task<Result<AskAnswer>> ask(std::string body, AskOptions options,
+                                   std::function<void(std::string_view)> on_text) override {
+    const SteadyTime begin = core_->clock.steady();
+    CallContext context;
+    context.cancel = options.cancel;
+    ClientWishes wishes;
+    wishes.refresh = options.fresh;
+    std::variant<Plan, Failure> planned = co_await plan(context, body, wishes);
+    if (auto* failure = std::get_if<Failure>(&planned)) co_return to_error(*failure);
+    Plan p = std::move(std::get<Plan>(planned));
+    AskAnswer out;
+    if (p.use_cache && p.read_cache) {
+      const RecordPtr hit = co_await look_up(p, out.cache);
+      if (hit) {
+        out.answer = hit->answer;
+        out.cost_microusd = 0;
+        if (hit->cost_microusd >= 0) out.saved_microusd = hit->cost_microusd;
+        on_text(out.answer.text);
+        out.elapsed_s = std::chrono::duration<double>(core_->clock.steady() - begin).count();
+        co_return out;
+      }
+    }
+    FlightPtr flight = join(p, body, out.cache);
+    const Follower follower(*flight, options.cancel);
+    size_t read = 0;
+    for (;;) {
+      for (; read < flight->deltas.size(); ++read) {
+        if (!flight->deltas[read].text.empty() && flight->content)
+          on_text(flight->deltas[read].text);
+      }
+      if (flight->done || options.cancel.cancelled()) break;
+      co_await follower.event->wait();
+    }
+    if (!flight->done) co_return Error(ErrorCode::kCancelled, "cancelled");
+    if (flight->error) co_return to_error(to_failure(*flight->error));
+    if (read == 0) on_text(flight->answer.text);
+    out.answer = flight->answer;
+    out.cost_microusd = flight->cost_microusd;
+    out.elapsed_s = std::chrono::duration<double>(core_->clock.steady() - begin).count();
+    co_return out;
+  }
+
+  net::Task<std::vector<ModelInfo>> models() override {
+    std::vector<ModelInfo> all;
+    for (const auto& provider : providers_) {
+      if (!provider->configured()) continue;
+      auto list = co_await provider->models(*client_);
+      if (!list.ok()) continue;
+      for (ModelInfo& m : *list) {
+        if (const auto price = price_of(m.provider, m.name)) {
+          m.input_usd_per_million = price->input;
+          m.output_usd_per_million = price->output;
+        }
+        all.push_back(std::move(m));
+      }
+    }
+    co_return all;
+  }
+
+  net::Task<std::vector<ProviderState>> provider_states() override {
+    std::vector<ProviderState> states;
+    for (const auto& provider : providers_) states.push_back(co_await provider->state(*client_));
+    states.push_back({"gemini", false, "not built yet", "comes with a later version"});
+    states.push_back({"claude", false, "not built yet", "comes with a later version"});
+    co_return states;
+  }
+
+  net::Task<Result<void>> pull(std::string model,
+                               std::function<void(const PullProgress&)> on_progress,
+                               net::CancelToken cancel) override {
+    Provider* ollama = providers_.front().get();
+    co_return co_await ollama->pull(*client_, std::move(model), std::move(on_progress),
+                                    std::move(cancel));
+  }
+
+  size_t connections() const override { return client_->connections(); }
+
+ private:
+  struct Seen {
+    Digest key;
+    bool stream;
+    bool include_usage;
+    int64_t until_ms;
+  };
+
+  // Registers with a flight for as long as it lives; the last one to leave cancels the upstream
+  // call.
+  struct Follower {
+    Follower(Flight& f, const net::CancelToken& cancel)
+        : flight(f), event(std::make_unique<net::Event>()) {
+      flight.followers.push_back(event.get());
+      net::Event* e = event.get();
+      registration = cancel.on_cancel([e] { e->notify(); });
+    }
+    Follower(const Follower&) = delete;
+    Follower& operator=(const Follower&) = delete;
+    ~Follower() {
+      std::erase(flight.followers, event.get());
+      if (flight.followers.empty() && !flight.done) flight.cancel.cancel();
+    }
+    Flight& flight;
+    std::unique_ptr<net::Event> event;
+    net::CancelToken::Registration registration;
+  };
+
+  static Digest seen_digest(const CallContext& context, std::string_view body) {
+    Hasher h("samplemind body seen");
+    h.update_field(context.tenant);
+    h.update_field(answer_changing_headers(context.headers));
+    h.update(body);
+    return h.finish();
+  }
+
+  void remember(const Digest& seen_key, const Plan& p) {
+    if (seen_.size() >= kSeenMax) seen_.clear();
+    // Names that were resolved by a provider's list are resolved again once the list is.
+    seen_[seen_key] = {p.key, p.request.stream, p.request.include_usage,
+                       core_->clock.unix_ms() + kModelListMs};
+  }
+
+  bool young_enough(const CacheRecord& r, int64_t max_age_ms) const {
+    return max_age_ms < 0 || core_->clock.unix_ms() - r.stored_ms <= max_age_ms;
+  }
+
+  static Failure to_failure(const UpstreamError& e) {
+    return {e.status, e.type, e.code, e.message, e.retry_after_ms};
+  }
+  static Error to_error(const Failure& f) {
+    ErrorCode code = ErrorCode::kUpstream;
+    if (f.status == 400) code = ErrorCode::kInvalidArgument;
+    if (f.status == 404) code = ErrorCode::kNotFound;
+    if (f.status == 429) code = ErrorCode::kResourceExhausted;
+    if (f.status == 499) code = ErrorCode::kCancelled;
+    if (f.status == 503) code = ErrorCode::kUnavailable;
+    if (f.status == 504) code = ErrorCode::kDeadlineExceeded;
+    return Error(code, f.message);
+  }
+
+  net::Task<void> fail(Failure f, ResponseSink& sink) {
+    net::Headers headers;
+    headers.set("content-type", "application/json");
+    if (f.retry_after_ms)
+      headers.set("retry-after", std::to_string((*f.retry_after_ms + 999) / 1000));
+    // Our own tries are spent: a client that tries again at once only multiplies the load.
+    if (f.status >= 500) headers.set("x-should-retry", "false");
+    const std::string body = write_openai_error(f.message, f.type, f.code);
+    (void)(co_await sink.respond(f.status, std::move(headers), body)).ok();
+  }
+
+  net::Task<std::variant<Plan, Failure>> plan(CallContext context, std::string_view body,
+                                              ClientWishes wishes) {
+    auto request = read_openai_request(body);
+    if (!request.ok())
+      co_return Failure{400, "invalid_request_error", "", request.error().message(), {}};
+    Plan p;
+    p.request = std::move(*request);
+    std::optional<Failure> unresolved = co_await resolve(p);
+    if (unresolved) co_return std::move(*unresolved);
+    FingerprintScope scope;
+    const std::string headers = answer_changing_headers(context.headers);
+    const std::string provider = p.provider->name();
+    scope.tenant = context.tenant;
+    scope.provider = provider;
+    scope.model = p.model;
+    scope.headers = headers;
+    auto key = fingerprint(scope, body);
+    if (!key.ok()) co_return Failure{400, "invalid_request_error", "", key.error().message(), {}};
+    p.key = *key;
+    if (!core_->settings.cache_enabled) p.note = "the cache is off";
+    if (!p.request.never_cache.empty()) p.note = p.request.never_cache;
+    if (wishes.no_store) p.note = "no-store";
+    if (wishes.bypass) p.note = "x-samplemind-cache-mode: bypass";
+    if (core_->settings.bypass_sampling && p.request.sampling) p.note = "sampling";
+    p.use_cache = p.note.empty();
+    p.read_cache = !wishes.no_cache && !wishes.refresh;
+    p.max_age_ms = wishes.max_age_ms;
+    p.only_if_cached = wishes.only_if_cached;
+    co_return std::move(p);
+  }
+
+  Provider* provider_named(std::string_view name) {
+    for (const auto& p : providers_) {
+      if (p->name() == name) return p.get();
+    }
+    return nullptr;
+  }
+
+  // Finds who answers for the model's name: an alias, 'auto', 'provider/model', or a name that a
+  // provider lists.
+  net::Task<std::optional<Failure>> resolve(Plan& p) {
+    std::string name = p.request.model;
+    if (const auto alias = core_->settings.aliases.find(name);
+        alias != core_->settings.aliases.end())
+      name = alias->second;
+    if (name == "auto") co_return co_await resolve_auto(p);
+    if (const size_t slash = name.find('/'); slash != std::string::npos) {
+      if (Provider* provider = provider_named(name.substr(0, slash))) {
+        if (!provider->configured()) {
+          co_return Failure{503,
+                            "invalid_request_error",
+                            "provider_not_configured",
+                            "the provider '" + provider->name() +
+                                "' is not configured: 'samplemind models' says what to do",
+                            {}};
+        }
+        p.provider = provider;
+        p.model = name.substr(slash + 1);
+        co_return std::nullopt;
+      }
+    }
+    std::vector<std::string> known;
+    std::string unreachable;
+    for (const auto& provider : providers_) {
+      if (!provider->configured()) continue;
+      const std::optional<std::vector<std::string>> list = co_await listed(*provider);
+      if (!list) {
+        unreachable += (unreachable.empty() ? "" : ", ") + provider->name();
+        continue;
+      }
+      for (const std::string& model : *list) {
+        if (model == name || model == name + ":latest") {
+          p.provider = provider.get();
+          p.model = model;
+          co_return std::nullopt;
+        }
+        known.push_back(model);
+      }
+    }
+    std::string message = "the model '" + p.request.model + "' does not exist";
+    if (const auto close = nearest(name, known)) message += "; did you mean '" + *close + "'?";
+    if (!unreachable.empty())
+      message += " (" + unreachable + " did not answer, so its models are not known)";
+    co_return Failure{unreachable.empty() || !known.empty() ? 404 : 503,
+                      "invalid_request_error",
+                      "model_not_found",
+                      message,
+                      {}};
+  }
+
+  net::Task<std::optional<Failure>> resolve_auto(Plan& p) {
+    std::string tried;
+    for (const std::string& name : core_->settings.order) {
+      Provider* provider = provider_named(name);
+      if (provider == nullptr || !provider->configured()) continue;
+      if (name == "openai") {
+        p.provider = provider;
+        p.model = core_->settings.openai_default;
+        co_return std::nullopt;
+      }
+      const std::optional<std::vector<std::string>> list = co_await listed(*provider);
+      if (!list || list->empty()) {
+        tried += (tried.empty() ? "" : ", ") + name + (list ? " has no model" : " does not answer");
+        continue;
+      }
+      p.provider = provider;
+      p.model = list->front();
+      std::vector<std::string> wanted = core_->settings.recommended;
+      if (!core_->settings.ollama_default.empty())
+        wanted.insert(wanted.begin(), core_->settings.ollama_default);
+      for (const std::string& w : wanted) {
+        if (std::find(list->begin(), list->end(), w) != list->end()) {
+          p.model = w;
+          break;
+        }
+      }
+      co_return std::nullopt;
+    }
+    co_return Failure{
+        503,
+        "invalid_request_error",
+        "no_provider",
+        "no AI provider is ready" + (tried.empty() ? std::string() : " (" + tried + ")") +
+            ": install Ollama and run 'samplemind pull-models', or set OPENAI_API_KEY",
+        {}};
+  }
+
+  net::Task<std::optional<std::vector<std::string>>> listed(Provider& provider) {
+    List& list = lists_[provider.name()];
+    if (list.until_ms > core_->clock.unix_ms()) co_return list.names;
+    auto models = co_await provider.models(*client_);
+    if (!models.ok()) co_return std::nullopt;
+    std::vector<std::string> names;
+    for (const ModelInfo& m : *models) names.push_back(m.name);
+    lists_[provider.name()] = {names, core_->clock.unix_ms() + kModelListMs};
+    co_return names;
+  }
+
+  net::Task<RecordPtr> look_up(const Plan& p, CacheState& state) {
+    if (RecordPtr hit = core_->memory.get(p.key, core_->clock.unix_ms());
+        hit && young_enough(*hit, p.max_age_ms)) {
+      core_->hits_memory.add();
+      state = CacheState::kHitMemory;
+      co_return hit;
+    }
+    if (!core_->disk) co_return nullptr;
+    std::shared_ptr<GatewayCore> core = core_;
+    const Digest key = p.key;
+    std::function<Result<RecordPtr>()> work = [core, key]() -> Result<RecordPtr> {
+      return core->disk->get(key, core->clock.unix_ms());
+    };
+    auto found = co_await net::offload<RecordPtr>(core_->disk_readers, std::move(work));
+    if (!found.ok() || !*found || !young_enough(**found, p.max_age_ms)) co_return nullptr;
+    // The disk keeps the answer free of any dialect: render it once, then it is a memory entry like
+    // any other.
+    auto record = std::make_shared<CacheRecord>(**found);
+    record->openai_body = write_openai_answer(record->answer);
+    core_->memory.put(record);
+    core_->hits_disk.add();
+    state = CacheState::kHitDisk;
+    co_return RecordPtr(record);
+  }
+
+  net::Task<void> render_hit(const CacheRecord& r_in, CacheState state, bool stream,
+                             bool include_usage, ResponseSink& sink) {
+    net::Headers headers;
+    headers.add("content-type", stream ? "text/event-stream" : "application/json");
+    headers.add("x-samplemind-cache", cache_state_name(state));
+    headers.add("x-samplemind-cache-key", r_in.key_hex);
+    headers.add("age", std::to_string((core_->clock.unix_ms() - r_in.stored_ms) / 1000));
+    if (r_in.cost_microusd > 0) {
+      headers.add("x-samplemind-saved-microusd", std::to_string(r_in.cost_microusd));
+      core_->saved_microusd_total.add(static_cast<uint64_t>(r_in.cost_microusd));
+    }
+    if (stream) {
+      headers.add("cache-control", "no-cache");
+      const std::string events = write_openai_stream(r_in.answer, include_usage);
+      (void)(co_await sink.respond(200, std::move(headers), events)).ok();
+    } else {
+      (void)(co_await sink.respond(200, std::move(headers), r_in.openai_body)).ok();
+    }
+  }
+
+  // Joins the flight of an equal request or starts one.
+  FlightPtr join(const Plan& p, std::string_view body, CacheState& state) {
+    if (p.use_cache) {
+      if (const auto it = flights_.find(p.key);
+          it != flights_.end() && !it->second->cancel.cancelled()) {
+        core_->coalesced.add();
+        state = CacheState::kCoalesced;
+        return it->second;
+      }
+      core_->misses.add();
+      state = CacheState::kMiss;
+    } else {
+      core_->bypassed.add();
+      state = CacheState::kBypass;
+    }
+    auto flight = std::make_shared<Flight>();
+    flight->provider = p.provider->name();
+    if (p.use_cache) flights_[p.key] = flight;
+    loop_.spawn(fly(alive_, flight, p, std::string(body)));
+    return flight;
+  }
+
+  net::Task<void> fly(std::shared_ptr<bool> alive, FlightPtr flight, Plan p, std::string body) {
+    const SteadyTime begin = core_->clock.steady();
+    std::optional<UpstreamError> error;
+    for (int64_t attempt = 1;; ++attempt) {
+      core_->upstream_calls.add();
+      error = co_await p.provider->chat(*client_, body, p.model, p.request.stream, *flight,
+                                        flight->cancel);
+      if (!*alive) co_return;
+      if (!error) break;
+      core_->upstream_errors.add();
+      if (!error->retry || flight->content || attempt >= core_->settings.attempts ||
+          flight->cancel.cancelled())
+        break;
+      // Full jitter; never sooner than the provider asks.
+      const int64_t ceiling = std::min(
+          core_->settings.backoff_ms << std::min<int64_t>(attempt - 1, 10), kRetryPauseMaxMs);
+      int64_t pause_ms =
+          std::uniform_int_distribution<int64_t>(0, std::max<int64_t>(1, ceiling))(random_);
+      if (error->retry_after_ms) pause_ms = std::max(pause_ms, *error->retry_after_ms);
+      if (elapsed_ms(begin, core_->clock) + pause_ms >= core_->settings.total_timeout_ms ||
+          pause_ms > 60000)
+        break;
+      log::info("upstream retry", {{"provider", flight->provider},
+                                   {"model", p.model},
+                                   {"attempt", attempt},
+                                   {"status", error->status},
+                                   {"pause_ms", pause_ms}});
+      flight->restart();
+      const bool slept =
+          co_await loop_.sleep_for(std::chrono::milliseconds(pause_ms), flight->cancel);
+      if (!*alive) co_return;
+      if (!slept) break;
+    }
+    flight->answer.provider = flight->provider;
+    if (!error) {
+      account(*flight, p);
+      if (p.use_cache && flight->choices == 1 && flight->answer.complete() &&
+          flight->bytes < kFlightBytesMax)
+        store(*flight, p);
+    } else {
+      log::warn("upstream failed", {{"provider", flight->provider},
+                                    {"model", p.model},
+                                    {"status", error->status},
+                                    {"error", error->message}});
+    }
+    if (const auto it = flights_.find(p.key); it != flights_.end() && it->second == flight)
+      flights_.erase(it);
+    flight->end(std::move(error));
+  }
+
+  void account(Flight& flight, const Plan& p) {
+    flight.cost_microusd = cost_microusd(flight.provider, p.model, flight.answer.usage);
+    core_->input_tokens.add(
+        static_cast<uint64_t>(std::max<int64_t>(0, flight.answer.usage.input_tokens)));
+    core_->output_tokens.add(
+        static_cast<uint64_t>(std::max<int64_t>(0, flight.answer.usage.output_tokens)));
+    core_->cost_microusd_total.add(static_cast<uint64_t>(flight.cost_microusd.value_or(0)));
+  }
+
+  void store(const Flight& flight, const Plan& p) {
+    auto record = std::make_shared<CacheRecord>();
+    record->key = p.key;
+    record->key_hex = p.key.hex();
+    record->answer = flight.answer;
+    record->stored_ms = core_->clock.unix_ms();
+    record->expires_ms = record->stored_ms + core_->settings.ttl_ms;
+    record->cost_microusd = flight.cost_microusd.value_or(-1);
+    record->openai_body = write_openai_answer(record->answer);
+    const RecordPtr shared = record;
+    core_->memory.put(shared);
+    if (core_->disk) core_->disk->put(shared);
+  }
+
+  static net::Headers answer_headers(const Plan& p, const Flight& flight, CacheState state,
+                                     bool stream) {
+    net::Headers headers;
+    headers.add("content-type", stream ? "text/event-stream" : "application/json");
+    headers.add("x-samplemind-cache", cache_state_name(state));
+    if (p.use_cache) headers.add("x-samplemind-cache-key", p.key.hex());
+    headers.add("x-samplemind-model", flight.provider + "/" + p.model);
+    if (stream) {
+      headers.add("cache-control", "no-cache");
+      headers.add("x-accel-buffering", "no");
+    }
+    return headers;
+  }
+
+  net::Task<void> whole_flight(const Plan& p, FlightPtr flight, CacheState state,
+                               const Follower& follower, net::CancelToken cancel,
+                               ResponseSink& sink) {
+    while (!flight->done && !cancel.cancelled()) co_await follower.event->wait();
+    if (!flight->done) co_return;  // the client is gone
+    if (flight->error) {
+      co_await fail(to_failure(*flight->error), sink);
+      co_return;
+    }
+    net::Headers headers = answer_headers(p, *flight, state, false);
+    if (flight->cost_microusd)
+      headers.add("x-samplemind-cost-microusd", std::to_string(*flight->cost_microusd));
+    const std::string body =
+        flight->openai_body.empty() ? write_openai_answer(flight->answer) : flight->openai_body;
+    (void)(co_await sink.respond(200, std::move(headers), body)).ok();
+  }
+
+  net::Task<void> stream_flight(const Plan& p, FlightPtr flight, CacheState state,
+                                const Follower& follower, net::CancelToken cancel,
+                                ResponseSink& sink) {
+    // Nothing is sent before the first content: until then a failure is an HTTP status and another
+    // try is possible.
+    while (!flight->done && !flight->content && !cancel.cancelled())
+      co_await follower.event->wait();
+    if (cancel.cancelled() && !flight->done) co_return;
+    if (flight->error && !flight->content) {
+      co_await fail(to_failure(*flight->error), sink);
+      co_return;
+    }
+    net::Headers headers = answer_headers(p, *flight, state, true);
+    if (!(co_await sink.start(200, std::move(headers))).ok()) co_return;
+    size_t read = 0;
+    bool first = true;
+    for (;;) {
+      std::string events;
+      for (; read < flight->deltas.size(); ++read) {
+        const ChatDelta& d = flight->deltas[read];
+        if (d.usage_only && !p.request.include_usage) continue;
+        if (!d.openai_data.empty()) {
+          events += "data: " + d.openai_data + "\n\n";
+        } else if (d.has_content() || !d.finish_reason.empty() || first) {
+          events += "data: " + write_openai_chunk(flight->answer, d, first) + "\n\n";
+        }
+        first = false;
+      }
+      const bool done = flight->done;
+      if (done && !flight->error) {
+        if (flight->deltas.empty()) {
+          events += write_openai_stream(flight->answer,
+                                        p.request.include_usage);  // the leader asked for it whole
+        } else {
+          const bool native = !flight->deltas.back().openai_data.empty();
+          if (!native && p.request.include_usage)
+            events += "data: " + write_openai_usage_chunk(flight->answer) + "\n\n";
+          events += "data: [DONE]\n\n";
+        }
+      } else if (done) {
+        // After content: one error event and no terminal marker.
+        events +=
+            "data: " +
+            write_openai_error(flight->error->message, flight->error->type, flight->error->code) +
+            "\n\n";
+      }
+      if (!events.empty() && !(co_await sink.write(events)).ok()) co_return;
+      if (done) {
+        if (flight->error) {
+          sink.abort();
+        } else {
+          (void)(co_await sink.finish()).ok();
+        }
+        co_return;
+      }
+      if (cancel.cancelled()) co_return;
+      if (read == flight->deltas.size() && !flight->done) co_await follower.event->wait();
+    }
+  }
+
+  struct List {
+    std::vector<std::string> names;
+    int64_t until_ms = 0;
+  };
+
+  std::shared_ptr<GatewayCore> core_;
+  net::Loop& loop_;
+  std::unique_ptr<net::Client> client_;
+  std::vector<std::unique_ptr<Provider>> providers_;
+  std::unordered_map<Digest, Seen> seen_;
+  std::unordered_map<Digest, FlightPtr> flights_;
+  std::map<std::string, List> lists_;
+  std::mt19937_64 random_{std::random_device{}()};
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace
+
+Result<std::shared_ptr<Gateway>> Gateway::create(const Config& config,
+                                                 const std::filesystem::path& cache_folder,
+                                                 Metrics& metrics, const Clock& clock) {
+  const std::string sampling = config.string("cache.sampling");
+  if (sampling != "cache" && sampling != "bypass") {
+    return Error(ErrorCode::kInvalidArgument,
+                 "cache.sampling must be 'cache' or 'bypass', not '" + sampling + "'");
+  }
+  auto core = std::make_shared<GatewayCore>(config, metrics, clock);
+  const uint64_t disk_bytes = config.bytes("cache.disk");
+  if (core->settings.cache_enabled && disk_bytes > 0 && !cache_folder.empty()) {
+    auto disk = DiskCache::open(cache_folder, disk_bytes);
+    if (disk.ok()) {
+      core->disk = std::move(*disk);
+    } else {
+      log::warn("no disk cache", {{"error", disk.error().message()}});
+    }
+  }
+  return std::shared_ptr<Gateway>(std::move(core));
+}
+
+std::unique_ptr<GatewayShard> GatewayShard::create(std::shared_ptr<Gateway> gateway,
+                                                   net::Loop& loop) {
+  return std::make_unique<Shard>(std::static_pointer_cast<GatewayCore>(std::move(gateway)), loop);
+}
+
+}  // namespace samplemind::ai

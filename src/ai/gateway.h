@@ -1,0 +1,114 @@
+// The gateway: every model call goes through here. It resolves the model, answers from the cache,
+// joins equal requests (single flight), calls a provider with bounded retries, and stores what came
+// complete.
+//
+// Gateway is shared by the whole process and thread-safe. GatewayShard belongs to one loop: its
+// tasks run there and must not outlive it. A hit costs one hash of the body, two look-ups and one
+// write.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ai/cache/record.h"
+#include "ai/chat.h"
+#include "ai/provider.h"
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "net/http.h"
+#include "net/loop.h"
+
+namespace samplemind::ai {
+
+enum class CacheState { kHitMemory, kHitDisk, kMiss, kCoalesced, kBypass };
+std::string_view cache_state_name(CacheState state);  // "hit-memory", ...
+
+struct CacheStats {
+  uint64_t memory_bytes = 0;
+  uint64_t memory_entries = 0;
+  uint64_t disk_bytes = 0;
+  uint64_t disk_entries = 0;
+  uint64_t hits_memory = 0;
+  uint64_t hits_disk = 0;
+  uint64_t misses = 0;
+  uint64_t coalesced = 0;
+  uint64_t saved_microusd = 0;
+};
+
+class Gateway {
+ public:
+  // `cache_folder` empty: no disk tier. A disk tier that another process holds is left out with a
+  // warning, never an error.
+  static Result<std::shared_ptr<Gateway>> create(const Config& config,
+                                                 const std::filesystem::path& cache_folder,
+                                                 Metrics& metrics,
+                                                 const Clock& clock = system_clock());
+  virtual ~Gateway() = default;
+  virtual CacheStats cache_stats() const = 0;
+  virtual void flush() = 0;  // what is to be written to disk is written
+};
+
+// Where an HTTP answer goes. The server implements it over its exchange.
+class ResponseSink {
+ public:
+  virtual ~ResponseSink() = default;
+  virtual net::Task<Result<void>> respond(int status, net::Headers headers,
+                                          std::string_view body) = 0;
+  virtual net::Task<Result<void>> start(int status, net::Headers headers) = 0;
+  virtual net::Task<Result<void>> write(std::string_view piece) = 0;
+  virtual net::Task<Result<void>> finish() = 0;
+  virtual void abort() = 0;
+};
+
+struct CallContext {
+  std::string_view tenant = "local";
+  const net::Headers* headers = nullptr;  // the client's; may be null
+  net::CancelToken cancel;
+};
+
+struct AskOptions {
+  bool fresh = false;  // ask the model again and replace what is cached
+  net::CancelToken cancel;
+};
+
+struct AskAnswer {
+  ChatAnswer answer;
+  CacheState cache = CacheState::kMiss;
+  std::optional<int64_t> cost_microusd;   // of this answer: 0 for a hit
+  std::optional<int64_t> saved_microusd;  // what a hit saved
+  double elapsed_s = 0;
+};
+
+class GatewayShard {
+ public:
+  static std::unique_ptr<GatewayShard> create(std::shared_ptr<Gateway> gateway, net::Loop& loop);
+  virtual ~GatewayShard() = default;
+
+  // POST /v1/chat/completions. `body` must stay valid until the task is done. Failures are answered
+  // in OpenAI's error shape.
+  virtual net::Task<void> openai_chat(CallContext context, std::string_view body,
+                                      ResponseSink& sink) = 0;
+  // The same for programs: `openai_body` is a whole chat completions request (its "stream" decides
+  // whether on_text is called as the text comes or once at the end).
+  virtual net::Task<Result<AskAnswer>> ask(std::string openai_body, AskOptions options,
+                                           std::function<void(std::string_view)> on_text) = 0;
+
+  // Of all usable providers; a provider that does not answer is left out.
+  virtual net::Task<std::vector<ModelInfo>> models() = 0;
+  virtual net::Task<std::vector<ProviderState>> provider_states() = 0;
+  virtual net::Task<Result<void>> pull(std::string model,
+                                       std::function<void(const PullProgress&)> on_progress,
+                                       net::CancelToken cancel) = 0;
+  virtual size_t connections() const = 0;
+};
+
+}  // namespace samplemind::ai

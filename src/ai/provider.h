@@ -1,0 +1,93 @@
+// A provider: where models answer. Providers belong to one loop; their tasks must end before the
+// client they are given is destroyed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ai/chat.h"
+#include "base/config.h"
+#include "base/result.h"
+#include "net/client.h"
+#include "net/loop.h"
+
+namespace samplemind::ai {
+
+struct ModelInfo {
+  std::string provider;
+  std::string name;
+  bool local = false;
+  std::optional<int64_t> size_bytes;
+  std::optional<int64_t> context_tokens;
+  std::optional<double> input_usd_per_million;  // nothing: unknown
+  std::optional<double> output_usd_per_million;
+};
+
+struct ProviderState {
+  std::string name;
+  bool usable = false;
+  std::string detail;  // what is there, or what is wrong
+  std::string remedy;  // the one thing to do; empty when usable
+};
+
+// Why a call failed, as a client should hear it.
+struct UpstreamError {
+  int status = 502;
+  std::string type = "upstream_error";
+  std::string code;
+  std::string message;
+  std::optional<int64_t> retry_after_ms;
+  bool retry = false;  // trying again may help
+};
+
+// Takes an answer as it comes. Exactly one of the two is called, delta() many times.
+class ChatSink {
+ public:
+  virtual ~ChatSink() = default;
+  virtual void delta(ChatDelta delta, const ChatAnswer& head) = 0;
+  // `openai_body` is the upstream's own text when it speaks OpenAI's dialect, else empty. `choices`
+  // is their number.
+  virtual void whole(ChatAnswer answer, std::string openai_body, size_t choices) = 0;
+};
+
+struct PullProgress {
+  std::string status;
+  int64_t completed_bytes = 0;
+  int64_t total_bytes = 0;  // 0: unknown
+};
+
+class Provider {
+ public:
+  virtual ~Provider() = default;
+  virtual std::string name() const = 0;
+  virtual bool configured() const = 0;
+  virtual bool local() const = 0;
+
+  // One try. Nothing when the answer came whole: every byte, the terminal marker, a finish reason.
+  // A stream that ends before its marker, stalls or holds nonsense is an error, also after pieces
+  // were given.
+  virtual net::Task<std::optional<UpstreamError>> chat(net::Client& client,
+                                                       std::string_view openai_body,
+                                                       std::string model, bool stream,
+                                                       ChatSink& sink, net::CancelToken cancel) = 0;
+  virtual net::Task<Result<std::vector<ModelInfo>>> models(net::Client& client) = 0;
+  virtual net::Task<ProviderState> state(net::Client& client) = 0;
+  // Ollama only; others refuse. Resumes where an earlier pull stopped.
+  virtual net::Task<Result<void>> pull(net::Client& client, std::string model,
+                                       std::function<void(const PullProgress&)> on_progress,
+                                       net::CancelToken cancel);
+};
+
+std::unique_ptr<Provider> make_ollama(const Config& config);
+std::unique_ptr<Provider> make_openai(const Config& config);
+
+// Milliseconds of a Retry-After value: seconds, or an HTTP date against `now_unix_s`. Nothing when
+// it is neither.
+std::optional<int64_t> parse_retry_after_ms(std::string_view value, int64_t now_unix_s);
+
+}  // namespace samplemind::ai
