@@ -8,6 +8,7 @@
 #include <cstring>
 #include <list>
 #include <map>
+#include <optional>
 #include <thread>
 
 #include "net/http1_internal.h"
@@ -152,12 +153,16 @@ struct Lookup {
   std::list<Event*> waiting;
 };
 
-// A place in a list of waiters, left at the end whatever happens.
+// A place in a list of waiters, left at the end whatever happens. Who leaves lets the next one
+// look: there may be more than one was woken for.
 class Place {
  public:
   Place(std::list<Event*>& list, Event& event)
       : list_(list), at_(list.insert(list.end(), &event)) {}
-  ~Place() { list_.erase(at_); }
+  ~Place() {
+    list_.erase(at_);
+    if (!list_.empty()) list_.front()->notify();
+  }
   Place(const Place&) = delete;
   Place& operator=(const Place&) = delete;
 
@@ -215,7 +220,7 @@ void Core::give_back(std::unique_ptr<Connection> connection) {
     return;  // leftover bytes answer no question of ours
   }
   stream.set_read_deadline(SteadyTime::max());
-  stream.want(0);
+  stream.stop_sending_on_input(false);
   connection->kept_until = now() + options.keep_timeout;
   stream.on_end = [this, key = connection->key, raw = connection.get()] { drop(key, raw); };
   stream.pump();
@@ -534,20 +539,22 @@ Task<Result<std::unique_ptr<Connection>>> acquire(std::shared_ptr<Core> core, Ta
                                                   bool fresh, SteadyTime total,
                                                   CancelToken cancel) {
   const SteadyTime pool_deadline = std::min(total, now() + core->options.pool_timeout);
+  Event event;
+  std::optional<Place> place;  // first come, first served: kept until it is our turn
+  std::optional<Waker> waker;
   for (;;) {
-    if (!fresh) {
-      if (auto kept = core->take_kept(target.key)) co_return kept;
+    std::list<Event*>& waiting = core->origins[target.key].waiting;
+    if (waiting.empty() || waiting.front() == &event) {
+      std::unique_ptr<Connection> kept = core->take_kept(target.key);
+      if (kept && !fresh) co_return kept;
+      kept = nullptr;  // a fresh one is wanted: it makes room
+      if (core->origins[target.key].open < core->options.connections_per_host_max) break;
     }
-    if (core->origins[target.key].open < core->options.connections_per_host_max) break;
-    if (fresh) {  // a kept one makes room
-      if (auto kept = core->take_kept(target.key)) continue;
+    if (!place) {
+      place.emplace(core->origins[target.key].waiting, event);
+      waker.emplace(core->loop, event, pool_deadline, cancel);
     }
-    Event event;
-    {
-      Place place(core->origins[target.key].waiting, event);
-      Waker waker(core->loop, event, pool_deadline, cancel);
-      co_await event.wait();
-    }
+    co_await event.wait();
     if (cancel.cancelled()) co_return cancelled_error();
     if (now() >= pool_deadline) {
       co_return Error(ErrorCode::kUnavailable,
@@ -558,6 +565,8 @@ Task<Result<std::unique_ptr<Connection>>> acquire(std::shared_ptr<Core> core, Ta
   }
   ++core->origins[target.key].open;
   ++core->open;
+  waker.reset();
+  place.reset();
   const SteadyTime deadline = std::min(total, now() + core->options.connect_timeout);
   co_return co_await open_connection(core, target, deadline, cancel);
 }
@@ -833,7 +842,9 @@ Task<Result<std::unique_ptr<ClientResponse>>> send_request(std::shared_ptr<Core>
     iovec parts[2] = {{const_cast<char*>(head.data()), head.size()},
                       {request.body.data(), request.body.size()}};
     std::span<iovec> pieces(parts);
+    stream.stop_sending_on_input(true);
     Result<void> sent = co_await stream.send_rest(pieces, core->options.write_timeout);
+    stream.stop_sending_on_input(false);
     if (cancel.cancelled()) co_return cancelled_error();
     // An upstream may answer (413, 401) and close before it has taken the whole request: its answer
     // is looked for.

@@ -217,6 +217,41 @@ TEST_F(TlsTest, ChecksNamesToo) {
   ASSERT_TRUE(answer.ok()) << answer.error().message();
 }
 
+TEST_F(TlsTest, GoesThroughAProxysTunnel) {
+  serve(true, "DNS:upstream.invalid");
+  // A proxy for one connection: CONNECT, then bytes both ways.
+  std::string seen;
+  test::ScriptedServer proxy([&](test::RawSocket& socket, int) {
+    seen = socket.receive_until("\r\n\r\n");
+    auto origin = test::RawSocket::connect(server_->port());
+    socket.send("HTTP/1.1 200 Connection established\r\n\r\n");
+    std::thread back([&] {
+      for (std::string piece = origin->receive(); !piece.empty(); piece = origin->receive())
+        socket.send(piece);
+      socket.end_sending();
+    });
+    for (std::string piece = socket.receive(); !piece.empty(); piece = socket.receive())
+      origin->send(piece);
+    origin->end_sending();
+    back.join();
+  });
+  setenv("https_proxy", ("http://127.0.0.1:" + std::to_string(proxy.port())).c_str(), 1);
+  {
+    Loop loop;
+    auto client = Client::create(loop, trusting());
+    const std::string url = "https://upstream.invalid:" + std::to_string(server_->port()) + "/";
+    for (int i = 0; i < 2; ++i) {
+      auto answer =
+          loop.run_until_done(fetch(*client, make_request("POST", url, std::string(100000, 'x'))));
+      ASSERT_TRUE(answer.ok()) << answer.error().message();
+      EXPECT_EQ(answer->body.size(), 100000u);
+    }
+    EXPECT_EQ(client->connections(), 1u);
+  }
+  unsetenv("https_proxy");
+  EXPECT_TRUE(seen.starts_with("CONNECT upstream.invalid:")) << seen;
+}
+
 TEST_F(TlsTest, ClearTextOnATlsPortAndTheReverseEndCleanly) {
   serve(true);
   Loop loop;

@@ -4,8 +4,12 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include <fcntl.h>
+
+#include <array>
 #include <atomic>
 #include <cstdlib>
+#include <filesystem>
 
 #include "net/test_support.h"
 
@@ -221,6 +225,44 @@ TEST(Client, AnEarlyRefusalIsReadAlthoughTheRequestWasNotTaken) {
   EXPECT_EQ(answer->status, 413);
 }
 
+TEST(Client, AnEarlyAnswerEndsTheSendingThatNobodyTakes) {
+  ScriptedServer server([](RawSocket& socket, int) {
+    socket.receive_until("\r\n\r\n");
+    socket.send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno");
+    std::this_thread::sleep_for(milliseconds(300));  // open, but taking nothing
+    socket.close_reset();
+  });
+  Loop loop;
+  auto client = Client::create(loop);
+  const auto from = std::chrono::steady_clock::now();
+  auto answer = loop.run_until_done(
+      fetch(*client, make_request("POST", server.url(), std::string(32 << 20, 'x'))));
+  ASSERT_TRUE(answer.ok()) << answer.error().message();
+  EXPECT_EQ(answer->status, 401);
+  EXPECT_LT(std::chrono::steady_clock::now() - from, milliseconds(250));
+  EXPECT_EQ(client->connections(), 0u);
+}
+
+TEST(Client, ConnectionsAreNotInheritedByChildren) {
+  ScriptedServer server(always("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false));
+  Loop loop;
+  auto client = Client::create(loop);
+  ASSERT_TRUE(get(loop, *client, server.url()).ok());
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    const int fd = std::stoi(entry.path().filename().string());
+    int type = 0;
+    socklen_t size = sizeof type;
+    if (fd > 2 && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM) {
+      const int flags = fcntl(fd, F_GETFD);
+      // The scripted server's accepted sockets are the test's own.
+      sockaddr_in local{};
+      size = sizeof local;
+      getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size);
+      EXPECT_TRUE(ntohs(local.sin_port) == server.port() || (flags & FD_CLOEXEC) != 0) << fd;
+    }
+  }
+}
+
 TEST(Client, TimeLimitsAreKept) {
   ScriptedServer silent([](RawSocket& socket, int) { socket.receive_all(); });
   ScriptedServer stalls([](RawSocket& socket, int) {
@@ -367,13 +409,17 @@ Task<void> fetch_into(Client& client, ClientRequest request, std::vector<Result<
 TEST(Client, ThePoolIsBoundedAndWaitingEndsInOrderOrInTime) {
   std::atomic<int> open{0};
   std::atomic<int> most{0};
-  ScriptedServer server([&](RawSocket& socket, int) {
+  std::array<std::atomic<int>, 64> total{};
+  ScriptedServer server([&](RawSocket& socket, int number) {
     const int now_open = ++open;
     for (int seen = most; now_open > seen && !most.compare_exchange_weak(seen, now_open);) {
     }
+    int served = 0;
     while (!socket.receive_request().empty()) {
+      ++served;
       std::this_thread::sleep_for(milliseconds(5));
       socket.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+      total[number] = served;
     }
     --open;
   });
@@ -389,6 +435,9 @@ TEST(Client, ThePoolIsBoundedAndWaitingEndsInOrderOrInTime) {
     for (auto& answer : answers) EXPECT_TRUE(answer.ok()) << answer.error().message();
     EXPECT_EQ(most, 3);
     EXPECT_EQ(client->connections(), 3u);
+    // All three were used to the end: one waiter woken for several freed connections would leave
+    // some idle.
+    EXPECT_GT(std::min({total[0].load(), total[1].load(), total[2].load()}), 4);
   }
   Loop loop;
   ClientOptions options;

@@ -344,6 +344,12 @@ Loop::Timer Loop::after(std::chrono::nanoseconds delay, std::function<void()> ca
   return timer;
 }
 
+Task<void> Loop::yield() {
+  auto turn = std::make_shared<Event>();
+  post([turn] { turn->notify_inline(); });
+  co_await turn->wait();
+}
+
 Task<bool> Loop::sleep_for(std::chrono::nanoseconds duration, CancelToken cancel) {
   if (cancel.cancelled()) co_return false;
   Event done;

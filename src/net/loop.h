@@ -91,6 +91,8 @@ class Loop {
     if constexpr (!std::is_void_v<T>) return std::move(*value);
   }
 
+  // Lets everything else that is ready run first.
+  Task<void> yield();
   // True when the time has passed, false when cancelled before.
   Task<bool> sleep_for(std::chrono::nanoseconds duration, CancelToken cancel = {});
   // Calls back once after `delay`; destroying the handle before forgets it.

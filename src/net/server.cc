@@ -93,6 +93,7 @@ class Connection final : public Exchange {
   bool finished_ = false;
   bool keep_ = false;
   bool draining_ = false;
+  size_t in_a_row_ = 0;  // requests served without waiting for bytes
   enum class Out { kChunked, kLength, kUntilClose, kNothing } out_kind_ = Out::kNothing;
   uint64_t out_left_ = 0;
 };
@@ -237,6 +238,10 @@ Task<void> Connection::run() {
   }
   for (;;) {
     if (co_await next_request() == Got::kClose) co_return;
+    if (++in_a_row_ > limits.pipeline_max) {
+      in_a_row_ = 0;
+      co_await shard_.loop().yield();
+    }
     active_ = true;
     shard_.enter(1);
     co_await one_exchange();
@@ -295,7 +300,9 @@ Task<Connection::Got> Connection::next_request() {
       begun = timed = true;
       stream_->set_read_deadline(from_now(limits.header_timeout));
     }
+    if (input.empty()) stream_->trim();
     stream_->pump();
+    in_a_row_ = 0;
     co_await stream_->readable.wait();
   }
 }
@@ -355,7 +362,6 @@ Task<void> Connection::one_exchange() {
 // What the handler left of the body. True when the next request stands at the input's front.
 Task<bool> Connection::skip_body() {
   take_piece();
-  stream_->want(0);
   if (body_ended_) co_return true;
   if (continue_wanted_ || !keep_) co_return false;  // the client may or may not send it now
   if (framing_.body == BodyKind::kLength && body_left_ > kDrainBytesMax) co_return false;

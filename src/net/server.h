@@ -28,8 +28,9 @@ struct ServerLimits {
   std::chrono::milliseconds idle_timeout{75000};  // kept-alive connection without a request
   std::chrono::milliseconds body_timeout{30000};  // between two pieces of a body
   std::chrono::milliseconds write_timeout{
-      30000};                // a client that takes nothing for so long is gone
-  size_t pipeline_max = 64;  // requests read ahead on one connection
+      30000};  // a client that takes nothing for so long is gone
+  size_t pipeline_max =
+      64;  // pipelined requests served in a row before other connections have their turn
 };
 
 struct TlsServerOptions {

@@ -1,5 +1,6 @@
 #include "net/stream_internal.h"
 
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -15,6 +16,7 @@ namespace {
 
 constexpr size_t kFirstBuffer = 4 << 10;   // a typical request; an idle connection costs no more
 constexpr size_t kBulkBuffer = 128 << 10;  // where bytes come in bulk
+constexpr size_t kTrimAbove = 16 << 10;    // what an idle connection may keep
 constexpr auto kWatchEvery = std::chrono::milliseconds(50);
 
 // OpenSSL's own socket BIO writes without MSG_NOSIGNAL: a peer that has gone would end the process.
@@ -129,11 +131,16 @@ std::shared_ptr<Stream> Stream::create(Loop& loop, Socket socket, size_t input_m
 
 Stream::Stream(Loop& loop, Socket socket, size_t input_max)
     : loop_(loop), socket_(std::move(socket)), input_max_(input_max), timer_(loop.rep().io) {
-  if (!socket_.is_open()) return;
+  if (socket_.is_open()) set_socket_options();
+}
+
+void Stream::set_socket_options() {
   ErrorCodeAsio ignored;
   socket_.native_non_blocking(true, ignored);
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
   fd_ = socket_.native_handle();
+  ::fcntl(fd_, F_SETFD,
+          FD_CLOEXEC);  // Asio does not: a child process would keep the connection open
 }
 
 Stream::~Stream() = default;
@@ -150,9 +157,12 @@ Task<Result<void>> Stream::connect(asio::ip::tcp::endpoint to, SteadyTime deadli
   ErrorCodeAsio error;
   socket_.open(to.protocol(), error);
   if (error) co_return Error(ErrorCode::kUnavailable, "no socket: " + error.message());
-  socket_.native_non_blocking(true, error);
-  socket_.set_option(asio::ip::tcp::no_delay(true), error);
-  fd_ = socket_.native_handle();
+  set_socket_options();
+  // A model that loads may stay silent for minutes: probes keep what lies between from forgetting
+  // the connection.
+  socket_.set_option(asio::socket_base::keep_alive(true), error);
+  const int seconds = 30;
+  setsockopt(fd_, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
   auto result = std::make_shared<std::optional<ErrorCodeAsio>>();
   auto handler = [self = shared_from_this(), result](const ErrorCodeAsio& e) {
     *result = e;
@@ -265,8 +275,8 @@ bool Stream::make_room() {
   const size_t used = end_ - begin_;
   if (held_) return end_ < capacity_;
   if (used == 0) begin_ = end_ = 0;
-  const size_t limit = std::max(input_max_, wanted_);
-  const bool was_filled = end_ == capacity_;
+  const size_t limit = input_max_;
+  const bool was_filled = std::exchange(filled_, false) || end_ == capacity_;
   if (capacity_ - end_ < capacity_ / 2 && begin_ > 0) {
     std::memmove(buffer_.get(), buffer_.get() + begin_, used);
     begin_ = 0;
@@ -276,7 +286,6 @@ bool Stream::make_room() {
     // A read that filled the buffer: more is coming.
     size_t size = std::clamp(std::max(capacity_ * 4, kFirstBuffer), kFirstBuffer,
                              std::min(limit, kBulkBuffer));
-    size = std::max({size, std::min(capacity_ * 2, limit), std::min(wanted_, limit)});
     if (size > capacity_) {
       std::unique_ptr<char[]> larger(new char[size]);
       if (used > 0) std::memcpy(larger.get(), buffer_.get() + begin_, used);
@@ -287,6 +296,12 @@ bool Stream::make_room() {
     }
   }
   return end_ < capacity_;
+}
+
+void Stream::trim() {
+  if (begin_ != end_ || reading_ || held_ || capacity_ <= kTrimAbove) return;
+  buffer_.reset();
+  capacity_ = begin_ = end_ = 0;
 }
 
 void Stream::pump(bool top_level) {
@@ -320,6 +335,7 @@ void Stream::on_plain_read(const ErrorCodeAsio& error, size_t bytes) {
     return;
   }
   end_ += bytes;
+  filled_ = end_ == capacity_;
   deliver(true);
 }
 
@@ -357,6 +373,7 @@ void Stream::read_tls(bool top_level) {
     got = true;
     break;
   }
+  filled_ = end_ == capacity_;
   if (got) deliver(top_level);
 }
 
@@ -374,10 +391,12 @@ void Stream::deliver(bool top_level) {
         if (self && self->on_end) std::exchange(self->on_end, nullptr)();
       });
     }
+    if (stop_on_input_) writable_.notify();
     readable.notify();
     return;
   }
   if (end_state_ != End::kOpen && on_end) std::exchange(on_end, nullptr)();
+  if (stop_on_input_) writable_.notify();
   readable.notify_inline();
   pump(true);  // ahead of the reader, who may be busy
 }
@@ -473,6 +492,10 @@ Task<Result<void>> Stream::send_rest(std::span<iovec> pieces, std::chrono::milli
     }
     if (sent == Sent::kFailed) {
       co_return Error(ErrorCode::kUnavailable, "the connection is closed");
+    }
+    if (stop_on_input_) {
+      pump();
+      if (!input().empty()) co_return Error(ErrorCode::kUnavailable, "the peer answered early");
     }
     wait_writable();
     write_timed_out_ = false;

@@ -54,8 +54,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void consume(size_t bytes);
   // While held the buffer neither moves nor grows.
   void hold(bool on);
-  // Lets the buffer grow to so many bytes of input (for a body that is wanted in one piece).
-  void want(size_t bytes) { wanted_ = bytes; }
+  // Gives the memory of an empty buffer back (an idle connection after a bulk transfer).
+  void trim();
   // True when something changed: bytes, end or deadline. The waiter looks itself.
   bool read_timed_out() const { return read_timed_out_; }
   void set_read_deadline(SteadyTime at);
@@ -64,6 +64,9 @@ class Stream : public std::enable_shared_from_this<Stream> {
   Event readable;
 
   // -- output
+  // From now on send_rest() ends early, with an error, when the peer has sent something: an answer
+  // to a request that it does not want to take.
+  void stop_sending_on_input(bool on) { stop_on_input_ = on; }
   enum class Sent { kAll, kBlocked, kFailed };
   // Sends what the socket takes and advances `pieces`.
   Sent try_send(std::span<iovec>& pieces);
@@ -95,6 +98,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void ended(End how, std::string why);
   void deliver(bool top_level);
   void wait_writable();
+  void set_socket_options();
   void arm_timer();
   void on_timer();
   void look_at_peer();
@@ -110,11 +114,12 @@ class Stream : public std::enable_shared_from_this<Stream> {
   size_t begin_ = 0;
   size_t end_ = 0;
   size_t input_max_;
-  size_t wanted_ = 0;
   bool reading_ = false;
   bool held_ = false;
+  bool filled_ = false;   // the last read took all the room
   bool starved_ = false;  // no room: reading stands still
   bool wait_write_ = false;
+  bool stop_on_input_ = false;
   bool handshaken_ = false;
   End end_state_ = End::kOpen;
   std::string why_;
