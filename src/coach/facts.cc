@@ -12,14 +12,26 @@ struct Fact {
 };
 // What a producer's question can rest on; beats and onsets are too long to be worth their tokens.
 constexpr Fact kFacts[] = {
-    {"duration_s", 0.01},     {"sample_rate_hz", 1},      {"channels", 1},          {"bit_depth", 1},
-    {"tempo_bpm", 0.1},       {"tempo_confidence", 0.01}, {"time_signature", 0},    {"key", 0},
-    {"key_confidence", 0.01}, {"loudness_lufs", 0.1},     {"loudness_range_lu", 0.1}, {"true_peak_dbtp", 0.1},
-    {"content", 0},           {"kind", 0},                {"note_midi", 0.1},
+    {"duration_s", 0.01},
+    {"sample_rate_hz", 1},
+    {"channels", 1},
+    {"bit_depth", 1},
+    {"tempo_bpm", 0.1},
+    {"tempo_confidence", 0.01},
+    {"time_signature", 0},
+    {"key", 0},
+    {"key_confidence", 0.01},
+    {"loudness_lufs", 0.1},
+    {"loudness_range_lu", 0.1},
+    {"true_peak_dbtp", 0.1},
+    {"content", 0},
+    {"kind", 0},
+    {"note_midi", 0.1},
 };
 
 double rounded(double value, double step) {
-  const double inverse = 1 / step;  // exact powers of ten: 0.01 * 523 would print as 5.2300000000000004
+  const double inverse =
+      1 / step;  // exact powers of ten: 0.01 * 523 would print as 5.2300000000000004
   return std::round(value * inverse) / inverse;
 }
 }  // namespace

@@ -5,13 +5,17 @@
 namespace samplemind::coach {
 namespace {
 
-Sound sound(const char* json) { return {"kick.wav", *JsonValue::parse(json)}; }
+Sound sound(const char* json) {
+  return {"kick.wav", *JsonValue::parse(json)};
+}
 
 TEST(Facts, ChosenOrderedRounded) {
-  const Sound s = sound(R"({"path":"/secret/kick.wav","loudness_lufs":-9.8765,"tempo_bpm":null,"key":"F# minor",
+  const Sound s =
+      sound(R"({"path":"/secret/kick.wav","loudness_lufs":-9.8765,"tempo_bpm":null,"key":"F# minor",
                             "duration_s":5.2300000000000004,"beats_s":[1,2],"sample_rate_hz":44100})");
-  EXPECT_EQ(write_facts({&s, 1}),
-            R"({"sounds":[{"name":"kick.wav","duration_s":5.23,"sample_rate_hz":44100,"key":"F# minor","loudness_lufs":-9.9}]})");
+  EXPECT_EQ(
+      write_facts({&s, 1}),
+      R"({"sounds":[{"name":"kick.wav","duration_s":5.23,"sample_rate_hz":44100,"key":"F# minor","loudness_lufs":-9.9}]})");
 }
 
 TEST(Facts, SameBytesWhateverTheOrderAndNoise) {

@@ -1,0 +1,62 @@
+// Everything one process needs besides sockets: configuration, metrics, library, gateway. The
+// service and the command line open the same Engine, so that a command does the same whether the
+// service is up or not. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ai/gateway.h"
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "base/thread_pool.h"
+#include "library/catalogue.h"
+#include "net/loop.h"
+
+namespace samplemind::server {
+
+std::string_view version();  // "0.1.0"
+
+// Of all parts.
+std::vector<ConfigKey> all_config_keys();
+
+class Engine {
+ public:
+  // `access`: kWrite for the service and for scans; kRead for commands that only look. Creates
+  // `home` with kWrite.
+  static Result<std::unique_ptr<Engine>> open(Config config, std::filesystem::path home,
+                                              library::Catalogue::Access access);
+
+  const Config config;
+  const std::filesystem::path home;
+  const SteadyTime started;
+  Metrics metrics;
+  std::unique_ptr<library::Catalogue> catalogue;
+  std::shared_ptr<ai::Gateway> gateway;
+  std::atomic<bool> scanning{false};
+  std::atomic<bool> ready{false};
+  std::string address;  // "http://127.0.0.1:8000" once served
+  // Last, so that its threads end before what they use.
+  ThreadPool blocking{"blocking", 4, 256};
+
+  double uptime_s() const;
+
+ private:
+  Engine(Config config, std::filesystem::path home);
+};
+
+// An engine's part on one loop.
+class EngineShard {
+ public:
+  EngineShard(Engine& engine_in, net::Loop& loop_in);
+  Engine& engine;
+  net::Loop& loop;
+  std::unique_ptr<ai::GatewayShard> gateway;
+};
+
+}  // namespace samplemind::server

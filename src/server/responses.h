@@ -1,0 +1,23 @@
+// The shapes of answers: JSON, RFC 9457 problem details, OpenAI's errors, NDJSON streams.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "net/server.h"
+
+namespace samplemind::server {
+
+// {"type":"about:blank","title":...,"status":...,"detail":...,"hint":...,"code":...}
+std::string problem_json(int status, std::string_view title, std::string_view detail,
+                         std::string_view hint = {}, std::string_view code = {});
+std::string problem_json(const Error& error);
+
+net::Task<void> respond_json(net::Exchange& exchange, std::string json, int status = 200);
+net::Task<void> respond_problem(net::Exchange& exchange, Error error);
+// In the form that fits the path: OpenAI's below /v1, problem details elsewhere.
+net::Task<void> respond_refusal(net::Exchange& exchange, int status, std::string title,
+                                std::string detail);
+
+}  // namespace samplemind::server

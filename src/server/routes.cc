@@ -1,0 +1,869 @@
+#include "server/routes.h"
+
+#include <malloc.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <thread>
+
+#include "ai/dialect/openai.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "coach/coach.h"
+#include "library/query.h"
+#include "library/sample_json.h"
+#include "library/scanner.h"
+#include "net/offload.h"
+#include "page_css.h"
+#include "page_html.h"
+#include "page_js.h"
+#include "server/audio_body.h"
+#include "server/ndjson_stream.h"
+#include "server/openapi.h"
+#include "server/responses.h"
+
+namespace samplemind::server {
+
+namespace {
+
+using net::Exchange;
+using net::Task;
+
+constexpr size_t kApiBodyMax = 1 << 20;
+
+// One request with what its route needs.
+struct Call {
+  EngineShard& shard;
+  Exchange& exchange;
+  std::string id;  // the {id} of the path
+  Engine& engine() const { return shard.engine; }
+};
+
+// ---- library ----
+
+Result<int> parse_int(const std::string& text, std::string_view name, int low, int high) {
+  int v = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
+  if (error != std::errc() || end != text.data() + text.size() || v < low || v > high) {
+    return Error(ErrorCode::kInvalidArgument, std::string(name) + " must be a whole number from " +
+                                                  std::to_string(low) + " to " +
+                                                  std::to_string(high) + ", not '" + text + "'");
+  }
+  return v;
+}
+
+Result<library::SearchQuery> read_query(std::string_view text) {
+  library::SearchQuery q;
+  SM_TRY(const auto parameters, net::parse_query(text));
+  for (const auto& [name, value] : parameters) {
+    if (name == "q") {
+      q.text = value;
+    } else if (name == "bpm") {
+      SM_TRY(q.tempo_bpm, library::parse_range(value, "bpm", 0.5));
+    } else if (name == "key") {
+      SM_TRY(q.key, library::parse_key(value));
+    } else if (name == "length") {
+      SM_TRY(q.length_s, library::parse_length(value));
+    } else if (name == "kind") {
+      q.kind = value;
+    } else if (name == "content") {
+      SM_TRY(q.content, library::parse_content(value));
+    } else if (name == "folder") {
+      q.folder = value;
+    } else if (name == "state") {
+      if (value != "ok" && value != "broken")
+        return Error(ErrorCode::kInvalidArgument,
+                     "state must be ok or broken, not '" + value + "'");
+      q.broken = value == "broken";
+    } else if (name == "sort") {
+      SM_TRY(const auto sort, library::parse_sort(value));
+      q.sort = sort.first;
+      q.descending = sort.second;
+    } else if (name == "limit") {
+      SM_TRY(q.limit, parse_int(value, "limit", 1, 1000));
+    } else if (name == "offset") {
+      SM_TRY(q.offset, parse_int(value, "offset", 0, 100000000));
+    } else {
+      const auto close = nearest(name, {"q", "bpm", "key", "length", "kind", "content", "folder",
+                                        "state", "sort", "limit", "offset"});
+      return Error(ErrorCode::kInvalidArgument, "unknown parameter '" + name + "'",
+                   close ? "did you mean '" + *close + "'?" : "");
+    }
+  }
+  return q;
+}
+
+Task<void> get_samples(Call call) {
+  auto query = read_query(call.exchange.request().query());
+  if (!query.ok()) {
+    co_await respond_problem(call.exchange, std::move(query).error());
+    co_return;
+  }
+  library::Catalogue* const catalogue = call.engine().catalogue.get();
+  const library::SearchQuery q = *query;
+  std::function<Result<library::SearchResult>()> work = [catalogue, q] {
+    return catalogue->search(q);
+  };
+  auto found =
+      co_await net::offload<library::SearchResult>(call.engine().blocking, std::move(work));
+  if (!found.ok()) {
+    co_await respond_problem(call.exchange, std::move(found).error());
+    co_return;
+  }
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object()
+      .field("total", found->total)
+      .field("limit", q.limit)
+      .field("offset", q.offset)
+      .key("samples")
+      .begin_array();
+  for (const library::Sample& s : found->samples) library::write_json(w, s);
+  w.end_array().end_object();
+  co_await respond_json(call.exchange, std::move(out));
+}
+
+// The sample of the path's id, or the problem to answer with.
+Task<Result<library::Sample>> load_sample(Call call) {
+  int64_t id = 0;
+  const auto [end, error] = std::from_chars(call.id.data(), call.id.data() + call.id.size(), id);
+  if (error != std::errc() || end != call.id.data() + call.id.size())
+    co_return Error(ErrorCode::kInvalidArgument,
+                    "a sample's id is a number, not '" + call.id + "'");
+  library::Catalogue* const catalogue = call.engine().catalogue.get();
+  std::function<Result<std::optional<library::Sample>>()> work = [catalogue, id] {
+    return catalogue->get(id);
+  };
+  auto found = co_await net::offload<std::optional<library::Sample>>(call.engine().blocking,
+                                                                     std::move(work));
+  if (!found.ok()) co_return std::move(found).error();
+  if (!*found) co_return Error(ErrorCode::kNotFound, "there is no sample " + call.id);
+  co_return std::move(**found);
+}
+
+Task<void> get_sample(Call call) {
+  auto sample = co_await load_sample(call);
+  if (!sample.ok()) {
+    co_await respond_problem(call.exchange, std::move(sample).error());
+    co_return;
+  }
+  std::string out;
+  JsonWriter w(out);
+  library::write_json(w, *sample);
+  co_await respond_json(call.exchange, std::move(out));
+}
+
+Task<void> get_audio(Call call) {
+  auto sample = co_await load_sample(call);
+  if (!sample.ok()) {
+    co_await respond_problem(call.exchange, std::move(sample).error());
+    co_return;
+  }
+  co_await serve_audio(call.exchange, call.engine().blocking, *sample);
+}
+
+void write_progress(JsonWriter& w, const library::ScanProgress& p) {
+  w.begin_object()
+      .field("type", "progress")
+      .field("found", p.found)
+      .field("to_do", p.to_do)
+      .field("done", p.done)
+      .field("broken", p.broken);
+  w.field("unchanged", p.unchanged)
+      .field("moved", p.moved)
+      .field("walking", p.walking)
+      .field("elapsed_s", p.elapsed_s)
+      .field("files_per_s", p.files_per_s);
+  w.key("left_s");
+  if (p.left_s < 0) {
+    w.null();
+  } else {
+    w.value(p.left_s);
+  }
+  w.field("current", p.current).end_object();
+}
+
+void write_report(JsonWriter& w, const library::ScanReport& r) {
+  w.begin_object()
+      .field("type", "report")
+      .field("found", r.found)
+      .field("measured", r.measured)
+      .field("unchanged", r.unchanged)
+      .field("moved", r.moved);
+  w.field("missing", r.missing)
+      .field("broken", r.broken)
+      .field("cancelled", r.cancelled)
+      .field("elapsed_s", r.elapsed_s)
+      .key("problems")
+      .begin_array();
+  for (const auto& p : r.problems)
+    w.begin_object().field("path", p.path).field("message", p.message).end_object();
+  w.end_array().end_object();
+}
+
+std::string error_line(const Error& e) {
+  std::string line = problem_json(e);
+  return "{\"type\":\"error\"," + line.substr(line.find("\"title\""));
+}
+
+Task<void> post_scan(Call call) {
+  auto body = co_await call.exchange.read_body(kApiBodyMax);
+  if (!body.ok()) {
+    co_await respond_problem(call.exchange, std::move(body).error());
+    co_return;
+  }
+  auto request = JsonValue::parse(*body);
+  std::vector<fs::path> paths;
+  if (request.ok()) {
+    for (const JsonValue& p : (*request)["paths"].items()) paths.emplace_back(p.string_or(""));
+  }
+  const bool all_absolute =
+      std::all_of(paths.begin(), paths.end(), [](const fs::path& p) { return p.is_absolute(); });
+  if (!request.ok() || paths.empty() || !all_absolute) {
+    Error wrong(
+        ErrorCode::kInvalidArgument,
+        request.ok() ? "'paths' must be a list of absolute paths" : request.error().message(),
+        "{\"paths\": [\"/home/me/Samples\"]}");
+    co_await respond_problem(call.exchange, std::move(wrong));
+    co_return;
+  }
+  Engine& engine = call.engine();
+  if (engine.scanning.exchange(true)) {
+    Error busy(ErrorCode::kAlreadyExists, "a scan is running already", "wait for it to end");
+    co_await respond_problem(call.exchange, std::move(busy));
+    co_return;
+  }
+  const NdjsonStream stream(call.shard.loop);
+  auto cancel = std::make_shared<std::atomic<bool>>(false);
+  // A thread of its own: a scan may last for hours and is no job for the pool that searches need.
+  std::thread scan([&engine, stream, cancel, paths] {
+    library::ScanOptions options;
+    options.paths = paths;
+    options.cancel = cancel.get();
+    options.on_progress = [&stream](const library::ScanProgress& p) {
+      std::string line;
+      JsonWriter w(line);
+      write_progress(w, p);
+      stream.push(std::move(line), true);
+    };
+    auto report = library::scan(*engine.catalogue, options);
+    std::string line;
+    if (report.ok()) {
+      JsonWriter w(line);
+      write_report(w, *report);
+      log::info("scan", {{"found", report->found},
+                         {"measured", report->measured},
+                         {"broken", report->broken},
+                         {"seconds", report->elapsed_s}});
+    } else {
+      line = error_line(report.error());
+    }
+    engine.scanning = false;
+    stream.push(std::move(line), false);
+    stream.close();
+  });
+  const bool whole = co_await stream.serve(call.exchange);
+  if (!whole) *cancel = true;
+  // Joining must not hold up the loop: a cancelled scan may need a moment for the file it is at.
+  std::function<Result<bool>()> join =
+      [thread = std::make_shared<std::thread>(std::move(scan))]() -> Result<bool> {
+    thread->join();
+    return true;
+  };
+  (void)(co_await net::offload<bool>(engine.blocking, std::move(join))).ok();
+}
+
+// ---- coach ----
+
+std::string answer_json(const ai::AskAnswer& a) {
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object()
+      .field("type", "answer")
+      .field("answer", a.answer.text)
+      .field("provider", a.answer.provider)
+      .field("model", a.answer.model);
+  w.key("usage")
+      .begin_object()
+      .field("prompt_tokens", a.answer.usage.input_tokens)
+      .field("completion_tokens", a.answer.usage.output_tokens)
+      .end_object();
+  w.field("cost_microusd", a.cost_microusd)
+      .field("saved_microusd", a.saved_microusd)
+      .field("finish_reason", a.answer.finish_reason);
+  w.field("cache", ai::cache_state_name(a.cache))
+      .field("elapsed_ms", a.elapsed_s * 1000)
+      .end_object();
+  return out;
+}
+
+Result<std::vector<coach::Sound>> sounds_by_id(library::Catalogue& catalogue,
+                                               const std::vector<int64_t>& ids) {
+  std::vector<coach::Sound> sounds;
+  for (const int64_t id : ids) {
+    SM_TRY(const auto sample, catalogue.get(id));
+    if (!sample) return Error(ErrorCode::kNotFound, "there is no sample " + std::to_string(id));
+    std::string json;
+    JsonWriter w(json);
+    library::write_json(w, *sample);
+    SM_TRY(JsonValue measured, JsonValue::parse(json));
+    sounds.push_back({sample->name(), std::move(measured)});
+  }
+  return sounds;
+}
+
+Result<coach::Question> read_question(Engine& engine, std::string_view body) {
+  SM_TRY(const JsonValue r, JsonValue::parse(body));
+  coach::Question q;
+  q.text = r["question"].string_or("");
+  q.model = r["model"].string_or("auto");
+  std::vector<int64_t> ids;
+  for (const JsonValue& id : r["sample_ids"].items()) {
+    if (!id.integer())
+      return Error(ErrorCode::kInvalidArgument, "'sample_ids' must be a list of numbers");
+    ids.push_back(*id.integer());
+  }
+  SM_TRY(q.sounds, sounds_by_id(*engine.catalogue, ids));
+  for (const JsonValue& sound : r["sounds"].items()) {
+    std::string name = sound["name"].string_or(sound["path"].string_or("sound"));
+    name = name.substr(name.rfind('/') + 1);
+    q.sounds.push_back({std::move(name), sound});
+  }
+  if (q.sounds.empty()) {
+    SM_TRY(q.sounds, coach::find_context(*engine.catalogue, q.text));
+    SM_TRY(q.library, engine.catalogue->summary());
+  }
+  return q;
+}
+
+Task<void> post_ask(Call call) {
+  auto body = co_await call.exchange.read_body(kApiBodyMax);
+  if (!body.ok()) {
+    co_await respond_problem(call.exchange, std::move(body).error());
+    co_return;
+  }
+  Engine& engine = call.engine();
+  const std::string text(*body);
+  std::function<Result<coach::Question>()> work = [&engine, text] {
+    return read_question(engine, text);
+  };
+  auto question = co_await net::offload<coach::Question>(engine.blocking, std::move(work));
+  if (question.ok()) {
+    if (auto written = coach::write_request(*question); !written.ok())
+      question = std::move(written).error();
+  }
+  if (!question.ok()) {
+    co_await respond_problem(call.exchange, std::move(question).error());
+    co_return;
+  }
+  ai::AskOptions options;
+  options.fresh = JsonValue::parse(text).value()["fresh"].bool_or(false);
+  options.cancel = call.exchange.cancel();
+  const bool whole =
+      call.exchange.request().headers.get("accept").value_or("") == "application/json";
+  if (whole) {
+    std::function<void(std::string_view)> ignore = [](std::string_view) {};
+    auto answer = co_await coach::ask(*call.shard.gateway, std::move(*question), std::move(options),
+                                      std::move(ignore));
+    if (answer.ok()) {
+      co_await respond_json(call.exchange, answer_json(*answer));
+    } else {
+      co_await respond_problem(call.exchange, std::move(answer).error());
+    }
+    co_return;
+  }
+  const NdjsonStream stream(call.shard.loop);
+  std::function<void(std::string_view)> on_text = [stream](std::string_view piece) {
+    std::string line;
+    JsonWriter w(line);
+    w.begin_object().field("type", "text").field("text", piece).end_object();
+    stream.push(std::move(line), false);
+  };
+  auto asking = [](EngineShard& shard, coach::Question q, ai::AskOptions o,
+                   std::function<void(std::string_view)> text_in, NdjsonStream out) -> Task<void> {
+    auto answer =
+        co_await coach::ask(*shard.gateway, std::move(q), std::move(o), std::move(text_in));
+    out.push(answer.ok() ? answer_json(*answer) : error_line(answer.error()), false);
+    out.close();
+  };
+  call.shard.loop.spawn(
+      asking(call.shard, std::move(*question), std::move(options), std::move(on_text), stream));
+  (void)co_await stream.serve(call.exchange);
+}
+
+// ---- providers and models ----
+
+void write_providers(JsonWriter& w, const std::vector<ai::ProviderState>& states) {
+  w.key("providers").begin_array();
+  for (const ai::ProviderState& s : states) {
+    w.begin_object()
+        .field("name", s.name)
+        .field("usable", s.usable)
+        .field("detail", s.detail)
+        .field("remedy", s.remedy)
+        .end_object();
+  }
+  w.end_array();
+}
+
+Task<void> get_providers(Call call) {
+  const auto states = co_await call.shard.gateway->provider_states();
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object();
+  write_providers(w, states);
+  w.end_object();
+  co_await respond_json(call.exchange, std::move(out));
+}
+
+Task<void> get_models(Call call) {
+  const auto models = co_await call.shard.gateway->models();
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object().key("models").begin_array();
+  for (const ai::ModelInfo& m : models) {
+    w.begin_object()
+        .field("provider", m.provider)
+        .field("name", m.name)
+        .field("id", m.provider + "/" + m.name)
+        .field("local", m.local)
+        .field("size_bytes", m.size_bytes);
+    w.field("context_tokens", m.context_tokens)
+        .field("input_usd_per_million", m.input_usd_per_million)
+        .field("output_usd_per_million", m.output_usd_per_million)
+        .end_object();
+  }
+  w.end_array().end_object();
+  co_await respond_json(call.exchange, std::move(out));
+}
+
+Task<void> post_pull(Call call) {
+  auto body = co_await call.exchange.read_body(kApiBodyMax);
+  if (!body.ok()) {
+    co_await respond_problem(call.exchange, std::move(body).error());
+    co_return;
+  }
+  std::vector<std::string> names;
+  if (auto request = JsonValue::parse(*body); request.ok()) {
+    for (const JsonValue& n : (*request)["names"].items()) names.push_back(n.string_or(""));
+  }
+  if (names.empty()) names = call.engine().config.list("ai.ollama.recommended_models");
+  const NdjsonStream stream(call.shard.loop);
+  auto pulling = [](EngineShard& shard, std::vector<std::string> wanted, net::CancelToken cancel,
+                    NdjsonStream out) -> Task<void> {
+    for (const std::string& name : wanted) {
+      std::function<void(const ai::PullProgress&)> on_progress = [out,
+                                                                  name](const ai::PullProgress& p) {
+        std::string line;
+        JsonWriter w(line);
+        w.begin_object()
+            .field("type", "progress")
+            .field("name", name)
+            .field("status", p.status)
+            .field("completed_bytes", p.completed_bytes);
+        w.field("total_bytes", p.total_bytes).end_object();
+        out.push(std::move(line), true);
+      };
+      auto pulled = co_await shard.gateway->pull(name, std::move(on_progress), cancel);
+      std::string line;
+      if (pulled.ok()) {
+        JsonWriter w(line);
+        w.begin_object().field("type", "pulled").field("name", name).end_object();
+      } else {
+        line = error_line(pulled.error());
+      }
+      out.push(std::move(line), false);
+      if (cancel.cancelled()) break;
+    }
+    out.close();
+  };
+  call.shard.loop.spawn(pulling(call.shard, std::move(names), call.exchange.cancel(), stream));
+  (void)co_await stream.serve(call.exchange);
+}
+
+// ---- admin ----
+
+Task<void> get_status(Call call) {
+  Engine& engine = call.engine();
+  library::Catalogue* const catalogue = engine.catalogue.get();
+  std::function<Result<library::LibrarySummary>()> work = [catalogue] {
+    return catalogue->summary();
+  };
+  auto summary = co_await net::offload<library::LibrarySummary>(engine.blocking, std::move(work));
+  if (!summary.ok()) {
+    co_await respond_problem(call.exchange, std::move(summary).error());
+    co_return;
+  }
+  const auto states = co_await call.shard.gateway->provider_states();
+  const ai::CacheStats cache = engine.gateway->cache_stats();
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object()
+      .field("version", version())
+      .field("pid", ::getpid())
+      .field("uptime_s", engine.uptime_s())
+      .field("home", engine.home.string())
+      .field("page", engine.address);
+  w.field("scanning", engine.scanning.load())
+      .key("library")
+      .begin_object()
+      .field("samples", summary->samples)
+      .field("broken", summary->broken);
+  w.field("missing", summary->missing).field("duration_s", summary->duration_s).end_object();
+  write_providers(w, states);
+  w.key("cache")
+      .begin_object()
+      .field("hits_memory", cache.hits_memory)
+      .field("hits_disk", cache.hits_disk)
+      .field("misses", cache.misses)
+      .field("coalesced", cache.coalesced);
+  w.field("memory_entries", cache.memory_entries)
+      .field("memory_bytes", cache.memory_bytes)
+      .field("disk_entries", cache.disk_entries)
+      .field("disk_bytes", cache.disk_bytes);
+  w.field("saved_microusd", cache.saved_microusd).end_object().end_object();
+  co_await respond_json(call.exchange, std::move(out));
+}
+
+Task<void> get_profile(Call call) {
+  Engine& engine = call.engine();
+  const struct mallinfo2 heap = ::mallinfo2();
+  const ai::CacheStats cache = engine.gateway->cache_stats();
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object()
+      .field("rss_bytes", process_rss_bytes(::getpid()))
+      .key("components")
+      .begin_array();
+  const auto component = [&w](std::string_view name, uint64_t bytes, std::string_view what) {
+    w.begin_object().field("name", name).field("bytes", bytes).field("what", what).end_object();
+  };
+  component("heap in use", heap.uordblks + heap.hblkhd,
+            "allocated by all parts, those below included");
+  component("heap free", heap.fordblks, "kept by the allocator for later");
+  component("answer cache", cache.memory_bytes,
+            std::to_string(cache.memory_entries) + " answers in memory");
+  component("library", engine.catalogue->memory_bytes(), "SQLite's pages and statements");
+  w.end_array();
+  w.key("disk").begin_array();
+  w.begin_object()
+      .field("name", "answer cache")
+      .field("bytes", cache.disk_bytes)
+      .field("what", std::to_string(cache.disk_entries) + " answers")
+      .end_object();
+  std::error_code ignored;
+  const auto db = fs::file_size(engine.home / "library.db", ignored);
+  w.begin_object()
+      .field("name", "library")
+      .field("bytes", ignored ? 0 : db)
+      .field("what", "library.db")
+      .end_object();
+  w.end_array().field("upstream_connections", call.shard.gateway->connections()).end_object();
+  co_await respond_json(call.exchange, std::move(out));
+}
+
+Task<void> get_config(Call call) {
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object().field("file", call.engine().config.file().string()).key("values").begin_array();
+  for (const Config::Entry& e : call.engine().config.entries()) {
+    w.begin_object()
+        .field("name", e.name)
+        .field("value", e.secret ? masked(e.value) : e.value)
+        .field("origin", e.origin)
+        .field("description", e.description)
+        .end_object();
+  }
+  w.end_array().end_object();
+  co_await respond_json(call.exchange, std::move(out));
+}
+
+Task<void> get_health(Call call) {
+  co_await respond_json(call.exchange, "{\"status\":\"ok\"}");
+}
+
+Task<void> get_ready(Call call) {
+  const bool ready = call.engine().ready;
+  co_await respond_json(call.exchange,
+                        ready ? "{\"status\":\"ready\"}" : "{\"status\":\"starting\"}",
+                        ready ? 200 : 503);
+}
+
+Task<void> get_metrics(Call call) {
+  Engine& engine = call.engine();
+  const ai::CacheStats cache = engine.gateway->cache_stats();
+  engine.metrics.gauge("samplemind_cache_bytes", "Cached answers.", {{"tier", "memory"}})
+      .set(static_cast<int64_t>(cache.memory_bytes));
+  engine.metrics.gauge("samplemind_cache_bytes", "Cached answers.", {{"tier", "disk"}})
+      .set(static_cast<int64_t>(cache.disk_bytes));
+  engine.metrics.gauge("samplemind_resident_bytes", "Memory of the process.")
+      .set(static_cast<int64_t>(process_rss_bytes(::getpid())));
+  net::ResponseHead head;
+  head.headers.add("content-type", "text/plain; version=0.0.4; charset=utf-8");
+  const std::string text = engine.metrics.prometheus();
+  (void)(co_await call.exchange.respond(std::move(head), text)).ok();
+}
+
+Task<void> get_openapi(Call call);
+
+// ---- gateway ----
+
+class ExchangeSink final : public ai::ResponseSink {
+ public:
+  explicit ExchangeSink(Exchange& exchange) : exchange_(exchange) {}
+  Task<Result<void>> respond(int status, net::Headers headers, std::string_view body) override {
+    return exchange_.respond(head(status, std::move(headers)), body);
+  }
+  Task<Result<void>> start(int status, net::Headers headers) override {
+    return exchange_.start(head(status, std::move(headers)));
+  }
+  Task<Result<void>> write(std::string_view piece) override { return exchange_.write(piece); }
+  Task<Result<void>> finish() override { return exchange_.finish(); }
+  void abort() override { exchange_.abort(); }
+
+ private:
+  static net::ResponseHead head(int status, net::Headers headers) {
+    net::ResponseHead h;
+    h.status = status;
+    h.headers = std::move(headers);
+    return h;
+  }
+  Exchange& exchange_;
+};
+
+Task<void> post_chat(Call call) {
+  auto body = co_await call.exchange.read_body(call.engine().config.bytes("server.body_max"));
+  if (!body.ok()) {
+    co_await respond_problem(call.exchange, std::move(body).error());
+    co_return;
+  }
+  ExchangeSink sink(call.exchange);
+  ai::CallContext context;
+  context.headers = &call.exchange.request().headers;
+  context.cancel = call.exchange.cancel();
+  co_await call.shard.gateway->openai_chat(std::move(context), *body, sink);
+}
+
+void write_openai_model(JsonWriter& w, const ai::ModelInfo& m) {
+  w.begin_object()
+      .field("id", m.provider + "/" + m.name)
+      .field("object", "model")
+      .field("created", 0)
+      .field("owned_by", m.provider)
+      .end_object();
+}
+
+Task<void> get_openai_models(Call call) {
+  const auto models = co_await call.shard.gateway->models();
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object().field("object", "list").key("data").begin_array();
+  for (const ai::ModelInfo& m : models) write_openai_model(w, m);
+  w.end_array().end_object();
+  co_await respond_json(call.exchange, std::move(out));
+}
+
+Task<void> get_openai_model(Call call) {
+  const auto models = co_await call.shard.gateway->models();
+  for (const ai::ModelInfo& m : models) {
+    if (m.provider + "/" + m.name == call.id || m.name == call.id) {
+      std::string out;
+      JsonWriter w(out);
+      write_openai_model(w, m);
+      co_await respond_json(call.exchange, std::move(out));
+      co_return;
+    }
+  }
+  co_await respond_json(call.exchange,
+                        ai::write_openai_error("the model '" + call.id + "' does not exist",
+                                               "invalid_request_error", "model_not_found"),
+                        404);
+}
+
+// ---- the page ----
+
+Task<void> serve_static(Call call, std::string_view type, std::string_view content) {
+  net::ResponseHead head;
+  head.headers.add("content-type", type);
+  head.headers.add("x-content-type-options", "nosniff");
+  head.headers.add("referrer-policy", "no-referrer");
+  head.headers.add("content-security-policy",
+                   "default-src 'self'; media-src 'self' blob:; img-src 'self' data:; "
+                   "frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
+  const std::string etag = "\"" + blake3(content).hex().substr(0, 16) + "\"";
+  head.headers.add("etag", etag);
+  head.headers.add("cache-control", "no-cache");
+  if (call.exchange.request().headers.get("if-none-match").value_or("") == etag) {
+    head.status = 304;
+    content = {};
+  }
+  (void)(co_await call.exchange.respond(std::move(head), content)).ok();
+}
+Task<void> get_page(Call call) {
+  return serve_static(call, "text/html; charset=utf-8", embedded::kPageHtml);
+}
+Task<void> get_page_css(Call call) {
+  return serve_static(call, "text/css; charset=utf-8", embedded::kPageCss);
+}
+Task<void> get_page_js(Call call) {
+  return serve_static(call, "text/javascript; charset=utf-8", embedded::kPageJs);
+}
+
+// ---- the router ----
+
+struct Route {
+  RouteDoc doc;
+  Task<void> (*run)(Call);
+};
+
+constexpr std::string_view kSearchParameters =
+    "q:string:words; -word excludes;bpm:string:120, 120-128, <100;key:string:Am, F# minor, "
+    "8A;length:string:<2s, 500ms-2s;kind:string:kick, snare, ...;"
+    "content:string:oneshot, loop or music;folder:string:beginning of the path;state:string:ok or "
+    "broken;sort:string:name, -tempo, ...;limit:integer:1 to 1000;offset:integer:0 and up";
+constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kNdjson = "application/x-ndjson";
+
+const std::vector<Route>& routes() {
+  static const std::vector<Route> all{
+      {{"POST", "/v1/chat/completions", "gateway", "A chat completion, as OpenAI's API", "",
+        R"({"type":"object","required":["model","messages"]})", kJson},
+       post_chat},
+      {{"GET", "/v1/models", "gateway", "The models of all usable providers, as OpenAI's API", "",
+        "", kJson},
+       get_openai_models},
+      {{"GET", "/v1/models/{id}", "gateway", "One model", "", "", kJson}, get_openai_model},
+      {{"GET", "/api/v1/samples", "library", "Search the library", kSearchParameters, "", kJson},
+       get_samples},
+      {{"GET", "/api/v1/samples/{id}", "library", "One sample with all that was measured", "", "",
+        kJson},
+       get_sample},
+      {{"GET", "/api/v1/samples/{id}/audio", "library", "Its sound; ranges are served", "", "",
+        "audio/*"},
+       get_audio},
+      {{"POST", "/api/v1/scan", "library",
+        "Scan folders; a line of progress at a time, then the report", "",
+        R"({"type":"object","required":["paths"],"properties":{"paths":{"type":"array","items":{"type":"string"}}}})",
+        kNdjson},
+       post_scan},
+      {{"POST", "/api/v1/ask", "coach",
+        "Ask about sounds; the text as it comes, then the answer with its cost (whole with Accept: "
+        "application/json)",
+        "",
+        R"({"type":"object","required":["question"],"properties":{"question":{"type":"string"},"sample_ids":{"type":"array","items":{"type":"integer"}},"sounds":{"type":"array","items":{"type":"object"}},"model":{"type":"string"},"fresh":{"type":"boolean"}}})",
+        kNdjson},
+       post_ask},
+      {{"GET", "/api/v1/providers", "ai", "The state of each AI provider", "", "", kJson},
+       get_providers},
+      {{"GET", "/api/v1/models", "ai",
+        "The models of all usable providers with size, context and price", "", "", kJson},
+       get_models},
+      {{"POST", "/api/v1/models/pull", "ai", "Pull models into Ollama", "",
+        R"({"type":"object","properties":{"names":{"type":"array","items":{"type":"string"}}}})",
+        kNdjson},
+       post_pull},
+      {{"GET", "/api/v1/status", "admin", "Version, library, providers, cache", "", "", kJson},
+       get_status},
+      {{"GET", "/api/v1/profile", "admin", "Memory and disk by component", "", "", kJson},
+       get_profile},
+      {{"GET", "/api/v1/config", "admin", "The configuration, secrets masked", "", "", kJson},
+       get_config},
+      {{"GET", "/healthz", "admin", "Alive", "", "", kJson}, get_health},
+      {{"GET", "/readyz", "admin", "Ready for requests", "", "", kJson}, get_ready},
+      {{"GET", "/metrics", "admin", "Prometheus metrics", "", "", "text/plain"}, get_metrics},
+      {{"GET", "/openapi.json", "admin", "This description", "", "", kJson}, get_openapi},
+      {{"GET", "/", "page", "The page", "", "", "text/html"}, get_page},
+      {{"GET", "/static/page.css", "page", "Its style", "", "", "text/css"}, get_page_css},
+      {{"GET", "/static/page.js", "page", "Its program", "", "", "text/javascript"}, get_page_js},
+  };
+  return all;
+}
+
+Task<void> get_openapi(Call call) {
+  std::vector<RouteDoc> docs;
+  for (const Route& r : routes()) docs.push_back(r.doc);
+  co_await respond_json(call.exchange, write_openapi(docs, version()));
+}
+
+// True when the path fits; `id` takes what stands for {id}. A model's id may hold slashes: a last
+// {id} takes the rest.
+bool fits(std::string_view pattern, std::string_view path, std::string& id) {
+  const size_t open = pattern.find('{');
+  if (open == std::string_view::npos) return pattern == path;
+  const std::string_view tail = pattern.substr(pattern.find('}') + 1);
+  if (!path.starts_with(pattern.substr(0, open)) || path.size() <= open + tail.size() ||
+      !path.ends_with(tail))
+    return false;
+  const std::string_view raw = path.substr(open, path.size() - open - tail.size());
+  if (!pattern.starts_with("/v1/models/") && raw.find('/') != std::string_view::npos) return false;
+  auto decoded = net::percent_decode(raw);
+  if (!decoded.ok()) return false;
+  id = std::move(*decoded);
+  return true;
+}
+
+Task<void> not_found(Exchange& exchange, std::string allowed) {
+  if (allowed.empty()) {
+    co_await respond_refusal(exchange, 404, "Not found",
+                             "there is no " + std::string(exchange.request().path()) +
+                                 " here; /openapi.json lists what there is");
+    co_return;
+  }
+  net::ResponseHead head;
+  head.status = 405;
+  head.headers.add("allow", allowed);
+  head.headers.add("content-type", "application/problem+json");
+  const std::string body =
+      problem_json(405, "Method not allowed", exchange.request().method + " does not fit here",
+                   "use " + allowed);
+  (void)(co_await exchange.respond(std::move(head), body)).ok();
+}
+
+Task<void> dispatch(EngineShard& shard, const SecurityPolicy& policy, Counter& requests,
+                    Exchange& exchange) {
+  requests.add();
+  const net::RequestHead& request = exchange.request();
+  if (auto refusal = check_request(request, policy)) {
+    co_await respond_refusal(exchange, refusal->status, refusal->title, refusal->detail);
+    co_return;
+  }
+  const std::string_view path = request.path();
+  const std::string_view method =
+      request.method == "HEAD" ? "GET" : std::string_view(request.method);
+  std::string allowed;
+  for (const Route& route : routes()) {
+    std::string id;
+    if (!fits(route.doc.path, path, id)) continue;
+    if (route.doc.method == method) {
+      Call call{shard, exchange, std::move(id)};
+      co_await route.run(std::move(call));
+      co_return;
+    }
+    allowed += (allowed.empty() ? "" : ", ") + std::string(route.doc.method);
+  }
+  co_await not_found(exchange, std::move(allowed));
+}
+
+}  // namespace
+
+net::Handler make_handler(EngineShard& shard, SecurityPolicy policy) {
+  Counter& requests =
+      shard.engine.metrics.counter("samplemind_http_requests_total", "Requests that were read.");
+  auto shared = std::make_shared<const SecurityPolicy>(std::move(policy));
+  return [&shard, shared, &requests](Exchange& exchange) {
+    return dispatch(shard, *shared, requests, exchange);
+  };
+}
+
+std::vector<std::string> route_list() {
+  std::vector<std::string> list;
+  for (const Route& r : routes())
+    list.push_back(std::string(r.doc.method) + " " + std::string(r.doc.path));
+  return list;
+}
+
+}  // namespace samplemind::server
