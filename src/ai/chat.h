@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace samplemind::ai {
@@ -13,15 +14,21 @@ struct Usage {
   int64_t cached_input_tokens =
       0;  // part of input_tokens that the provider read from its own prompt cache
   int64_t output_tokens = 0;
-  int64_t reasoning_tokens = 0;  // part of output_tokens
-  bool reported = false;         // false: the provider said nothing
+  int64_t cache_write_tokens = 0;  // part of input_tokens that the provider stored in that cache
+  int64_t reasoning_tokens = 0;    // part of output_tokens
+  bool reported = false;           // false: the provider said nothing
+  std::string openai_json;  // the provider's own account in OpenAI's dialect, when it gave one
 };
 
 struct ToolCall {
   std::string id;
   std::string name;
-  std::string arguments;  // JSON text
+  std::string arguments;  // JSON text; of a custom tool: its free text
+  bool custom = false;    // OpenAI's "custom" tools, whose input is no JSON
 };
+
+// Members that no dialect of ours knows, kept as they came: name and JSON text.
+using ExtraMembers = std::vector<std::pair<std::string, std::string>>;
 
 // One choice, complete or growing. Strings are UTF-8.
 struct ChatAnswer {
@@ -33,13 +40,21 @@ struct ChatAnswer {
   std::string reasoning;
   std::string refusal;
   std::vector<ToolCall> tool_calls;
-  std::string logprobs;       // comma-separated JSON objects, one a token, in OpenAI's form
-  std::string finish_reason;  // stop, tool_calls, length, content_filter; empty while it grows
+  std::string logprobs;  // comma-separated JSON objects, one a token, in OpenAI's form
+  std::string refusal_logprobs;
+  std::string reasoning_field;  // its name in OpenAI's dialect where it is not "reasoning_content"
+  ExtraMembers extra;           // beside "choices"
+  ExtraMembers choice_extra;    // beside "message"
+  ExtraMembers message_extra;   // within "message"
+  std::string finish_reason;    // stop, tool_calls, length, content_filter; empty while it grows
   Usage usage;
+  bool lossy = false;  // holds something that the fields above cannot keep
 
   // Only these may be stored: an answer that was cut by its length or by a filter is no answer to
   // keep.
-  bool complete() const { return finish_reason == "stop" || finish_reason == "tool_calls"; }
+  bool complete() const {
+    return !lossy && (finish_reason == "stop" || finish_reason == "tool_calls");
+  }
 };
 
 // A piece of a streamed answer. Any of its parts may be empty.
@@ -52,14 +67,20 @@ struct ChatDelta {
     std::string id;    // in the first piece only
     std::string name;  // likewise
     std::string arguments;
+    bool custom = false;
   };
   std::vector<Tool> tools;
   std::string logprobs;
+  std::string refusal_logprobs;
+  std::string reasoning_field;
+  ExtraMembers extra, choice_extra, message_extra;
   std::string finish_reason;
   std::optional<Usage> usage;
   // The piece as an upstream of OpenAI's dialect sent it; clients of that dialect get it unchanged,
   // unknown fields included.
   std::string openai_data;
+  bool lossy = false;       // as in ChatAnswer
+  bool has_role = false;    // openai_data names the role
   bool usage_only = false;  // OpenAI's extra last chunk: only for clients who asked for it
 
   bool has_content() const {
@@ -67,7 +88,8 @@ struct ChatDelta {
   }
 };
 
-// Adds the piece to the answer.
+// Adds the piece to the answer. Extra members: lists grow, text within the message grows, of
+// anything else the first stays at the top and the last within the choice.
 void append(ChatAnswer& answer, const ChatDelta& delta);
 
 }  // namespace samplemind::ai

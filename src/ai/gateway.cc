@@ -1,6 +1,7 @@
 #include "ai/gateway.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <map>
 #include <random>
@@ -12,6 +13,7 @@
 #include "ai/dialect/openai.h"
 #include "ai/fingerprint.h"
 #include "ai/money.h"
+#include "ai/task_group_internal.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/thread_pool.h"
@@ -24,7 +26,10 @@ namespace {
 
 constexpr size_t kSeenMax = 65536;       // bodies whose fingerprint is remembered, a shard
 constexpr int64_t kModelListMs = 30000;  // how long a provider's list of models is believed
+constexpr int64_t kListFailedMs = 2000;  // how long a provider that did not list is left alone
 constexpr int64_t kRetryPauseMaxMs = 10000;
+constexpr int64_t kRetryAfterMaxMs = 60000;  // a provider that asks for more is not waited for
+constexpr size_t kTailBytesMax = 64u << 10;
 constexpr size_t kFlightBytesMax = 32u << 20;  // of one answer
 
 int64_t elapsed_ms(SteadyTime since, const Clock& clock) {
@@ -144,9 +149,15 @@ class Flight final : public ChatSink {
     answer.id = head_in.id;
     answer.created_s = head_in.created_s;
     answer.model = head_in.model;
-    bytes += d.text.size() + d.reasoning.size() + d.openai_data.size();
+    bytes += sizeof d + d.text.size() + d.reasoning.size() + d.openai_data.size();
+    for (const ChatDelta::Tool& t : d.tools) bytes += t.arguments.size();
+    if (bytes > kFlightBytesMax) {
+      too_large = true;
+      cancel.cancel();
+      return;
+    }
     append(answer, d);
-    content |= d.has_content() || !d.finish_reason.empty();
+    if (d.has_content() || !d.finish_reason.empty()) has_content();
     deltas.push_back(std::move(d));
     wake();
   }
@@ -154,13 +165,18 @@ class Flight final : public ChatSink {
     answer = std::move(a);
     openai_body = std::move(body);
     choices = choices_in;
-    content = true;
+    has_content();
     wake();
   }
+  void rest(std::unique_ptr<net::ClientResponse> response) override { tail = std::move(response); }
   void end(std::optional<UpstreamError> e) {
     error = std::move(e);
     done = true;
     wake();
+  }
+  void has_content() {
+    content = true;
+    if (auto call = std::exchange(on_content, nullptr)) call();
   }
   // A try that failed before content leaves nothing behind.
   void restart() {
@@ -180,6 +196,9 @@ class Flight final : public ChatSink {
   size_t bytes = 0;
   bool content = false;  // pieces with content were given: no other try may follow
   bool done = false;
+  bool too_large = false;
+  std::unique_ptr<net::ClientResponse> tail;
+  std::function<void()> on_content;  // called once
   std::optional<UpstreamError> error;
   std::optional<int64_t> cost_microusd;
   net::CancelToken cancel = net::CancelToken::create();
@@ -197,6 +216,8 @@ struct Plan {
       true;  // may be answered from and stored in the cache, and joined with equal ones
   bool read_cache = true;
   bool store = true;
+  net::Headers forward;
+  std::string tenant;
   int64_t max_age_ms = -1;  // an older answer is not wanted; -1: any
   bool only_if_cached = false;
   std::string note;  // why the cache is not used
@@ -204,22 +225,57 @@ struct Plan {
 
 struct ClientWishes {
   bool no_store = false, no_cache = false, only_if_cached = false, bypass = false, refresh = false;
+  bool unknown_mode = false;
   int64_t max_age_ms = -1;
 };
+
+std::string_view trimmed(std::string_view s) {
+  while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) s.remove_prefix(1);
+  while (!s.empty() && (s.back() == ' ' || s.back() == '\t')) s.remove_suffix(1);
+  return s;
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view lower) {
+  return std::equal(a.begin(), a.end(), lower.begin(), lower.end(),
+                    [](char x, char y) { return (x >= 'A' && x <= 'Z' ? x + 32 : x) == y; });
+}
+
+// A directive we cannot read is taken at its strictest.
+int64_t read_max_age_ms(std::string_view seconds) {
+  if (seconds.size() >= 2 && seconds.front() == '"' && seconds.back() == '"')
+    seconds = seconds.substr(1, seconds.size() - 2);
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(seconds.data(), seconds.data() + seconds.size(), value);
+  if (end != seconds.data() + seconds.size() || error == std::errc::invalid_argument) return 0;
+  constexpr uint64_t kTenYears = 315'360'000;
+  if (error == std::errc::result_out_of_range) value = kTenYears;
+  return static_cast<int64_t>(std::min(value, kTenYears)) * 1000;
+}
 
 ClientWishes read_wishes(const net::Headers* headers) {
   ClientWishes w;
   if (headers == nullptr) return w;
-  for (const std::string_view line : headers->get_all("cache-control")) {
-    w.no_store |= line.find("no-store") != std::string_view::npos;
-    w.no_cache |= line.find("no-cache") != std::string_view::npos;
-    w.only_if_cached |= line.find("only-if-cached") != std::string_view::npos;
-    if (const size_t at = line.find("max-age="); at != std::string_view::npos)
-      w.max_age_ms = std::strtoll(std::string(line.substr(at + 8)).c_str(), nullptr, 10) * 1000;
+  for (const auto& [name, value] : headers->fields()) {
+    if (equal_ignoring_case(name, "cache-control")) {
+      for (std::string_view rest = value; !rest.empty();) {
+        const size_t comma = std::min(rest.find(','), rest.size());
+        const std::string_view directive = trimmed(rest.substr(0, comma));
+        rest.remove_prefix(std::min(comma + 1, rest.size()));
+        const size_t equals = directive.find('=');
+        const std::string_view key = trimmed(directive.substr(0, equals));
+        if (equal_ignoring_case(key, "no-store")) w.no_store = true;
+        if (equal_ignoring_case(key, "no-cache")) w.no_cache = true;
+        if (equal_ignoring_case(key, "only-if-cached")) w.only_if_cached = true;
+        if (equal_ignoring_case(key, "max-age") && equals != std::string_view::npos)
+          w.max_age_ms = read_max_age_ms(trimmed(directive.substr(equals + 1)));
+      }
+    } else if (equal_ignoring_case(name, "x-samplemind-cache-mode")) {
+      w.bypass = equal_ignoring_case(value, "bypass");
+      w.refresh = equal_ignoring_case(value, "refresh");
+      w.unknown_mode = !w.bypass && !w.refresh;
+    }
   }
-  const auto mode = headers->get("x-samplemind-cache-mode").value_or("");
-  w.bypass = mode == "bypass";
-  w.refresh = mode == "refresh";
+  if (w.max_age_ms == 0) w.no_cache = true;
   return w;
 }
 
@@ -231,6 +287,15 @@ std::string answer_changing_headers(const net::Headers* headers) {
     for (const std::string_view value : headers->get_all(name))
       out.append(name).append(":").append(value).append("\n");
   }
+  return out;
+}
+
+// Those of them that an OpenAI-compatible server understands.
+net::Headers forwarded_headers(const net::Headers* headers) {
+  net::Headers out;
+  if (headers == nullptr) return out;
+  for (const std::string_view value : headers->get_all("openai-beta"))
+    out.add("OpenAI-Beta", value);
   return out;
 }
 
@@ -247,7 +312,6 @@ class Shard final : public GatewayShard {
     providers_.push_back(make_ollama(core_->config));
     providers_.push_back(make_openai(core_->config));
   }
-  ~Shard() override { *alive_ = false; }
 
   net::Task<void> openai_chat(CallContext context, std::string_view body,
                               ResponseSink& sink) override {
@@ -269,7 +333,7 @@ class Shard final : public GatewayShard {
     }
     std::variant<Plan, Failure> planned = co_await plan(context, body, wishes);
     if (auto* failure = std::get_if<Failure>(&planned)) {
-      co_await fail(*failure, sink);
+      co_await fail(std::move(*failure), sink);
       co_return;
     }
     Plan p = std::move(std::get<Plan>(planned));
@@ -283,12 +347,12 @@ class Shard final : public GatewayShard {
       }
     }
     if (p.only_if_cached) {
-      co_await fail({504,
-                     "invalid_request_error",
-                     "not_cached",
-                     "no cached answer, and the request allows no other (only-if-cached)",
-                     {}},
-                    sink);
+      Failure failure{504,
+                      "invalid_request_error",
+                      "not_cached",
+                      "no cached answer, and the request allows no other (only-if-cached)",
+                      {}};
+      co_await fail(std::move(failure), sink);
       co_return;
     }
     FlightPtr flight = join(p, body, state);
@@ -305,6 +369,7 @@ class Shard final : public GatewayShard {
     const SteadyTime begin = core_->clock.steady();
     CallContext context;
     context.cancel = options.cancel;
+    context.tenant = "local";
     ClientWishes wishes;
     wishes.refresh = options.fresh;
     std::variant<Plan, Failure> planned = co_await plan(context, body, wishes);
@@ -316,7 +381,10 @@ class Shard final : public GatewayShard {
       if (hit) {
         out.answer = hit->answer;
         out.cost_microusd = 0;
-        if (hit->cost_microusd >= 0) out.saved_microusd = hit->cost_microusd;
+        if (hit->cost_microusd >= 0) {
+          out.saved_microusd = hit->cost_microusd;
+          core_->saved_microusd_total.add(static_cast<uint64_t>(hit->cost_microusd));
+        }
         on_text(out.answer.text);
         out.elapsed_s = std::chrono::duration<double>(core_->clock.steady() - begin).count();
         co_return out;
@@ -326,9 +394,9 @@ class Shard final : public GatewayShard {
     const Follower follower(*flight, options.cancel);
     size_t read = 0;
     for (;;) {
-      for (; read < flight->deltas.size(); ++read) {
-        if (!flight->deltas[read].text.empty() && flight->content)
-          on_text(flight->deltas[read].text);
+      // Before the first content a failed try may take its pieces back.
+      for (; flight->content && read < flight->deltas.size(); ++read) {
+        if (!flight->deltas[read].text.empty()) on_text(flight->deltas[read].text);
       }
       if (flight->done || options.cancel.cancelled()) break;
       co_await follower.event->wait();
@@ -405,8 +473,8 @@ class Shard final : public GatewayShard {
     net::CancelToken::Registration registration;
   };
 
-  static Digest seen_digest(const CallContext& context, std::string_view body) {
-    Hasher h("samplemind body seen");
+  Digest seen_digest(const CallContext& context, std::string_view body) const {
+    Hasher h = seen_base_;
     h.update_field(context.tenant);
     h.update_field(answer_changing_headers(context.headers));
     h.update(body);
@@ -454,13 +522,20 @@ class Shard final : public GatewayShard {
     auto request = read_openai_request(body);
     if (!request.ok())
       co_return Failure{400, "invalid_request_error", "", request.error().message(), {}};
+    if (wishes.unknown_mode) {
+      co_return Failure{400,
+                        "invalid_request_error",
+                        "",
+                        "x-samplemind-cache-mode must be 'bypass' or 'refresh'",
+                        {}};
+    }
     Plan p;
     p.request = std::move(*request);
     std::optional<Failure> unresolved = co_await resolve(p);
     if (unresolved) co_return std::move(*unresolved);
     FingerprintScope scope;
     const std::string headers = answer_changing_headers(context.headers);
-    const std::string provider = p.provider->name();
+    const std::string provider = p.provider->name() + " " + p.provider->endpoint();
     scope.tenant = context.tenant;
     scope.provider = provider;
     scope.model = p.model;
@@ -477,6 +552,8 @@ class Shard final : public GatewayShard {
     p.read_cache = !wishes.no_cache && !wishes.refresh;
     p.max_age_ms = wishes.max_age_ms;
     p.only_if_cached = wishes.only_if_cached;
+    p.tenant = context.tenant;
+    p.forward = forwarded_headers(context.headers);
     co_return std::move(p);
   }
 
@@ -514,12 +591,9 @@ class Shard final : public GatewayShard {
     std::string unreachable;
     for (const auto& provider : providers_) {
       if (!provider->configured()) continue;
-      const std::optional<std::vector<std::string>> list = co_await listed(*provider);
-      if (!list) {
-        unreachable += (unreachable.empty() ? "" : ", ") + provider->name();
-        continue;
-      }
-      for (const std::string& model : *list) {
+      const List& list = *co_await listed(*provider);
+      if (!list.problem.empty()) unreachable += (unreachable.empty() ? "" : "; ") + list.problem;
+      for (const std::string& model : list.names) {
         if (model == name || model == name + ":latest") {
           p.provider = provider.get();
           p.model = model;
@@ -528,63 +602,105 @@ class Shard final : public GatewayShard {
         known.push_back(model);
       }
     }
+    if (known.empty() && !unreachable.empty()) {
+      co_return Failure{503,
+                        "upstream_error",
+                        "provider_unreachable",
+                        "no AI provider answers: " + unreachable +
+                            ". 'samplemind models' says what each of them needs",
+                        {}};
+    }
     std::string message = "the model '" + p.request.model + "' does not exist";
-    if (const auto close = nearest(name, known)) message += "; did you mean '" + *close + "'?";
-    if (!unreachable.empty())
-      message += " (" + unreachable + " did not answer, so its models are not known)";
-    co_return Failure{unreachable.empty() || !known.empty() ? 404 : 503,
-                      "invalid_request_error",
-                      "model_not_found",
-                      message,
-                      {}};
+    if (const auto close = nearest(name, known)) {
+      message += "; did you mean '" + *close + "'?";
+    } else if (!known.empty()) {
+      message += "; there is '" + known.front() + "'";
+      if (known.size() > 1) message += " and " + std::to_string(known.size() - 1) + " more";
+      message += ": GET /v1/models lists them";
+    } else {
+      message +=
+          "; no provider offers any: 'samplemind pull-models' gets some for Ollama, "
+          "OPENAI_API_KEY opens OpenAI's";
+    }
+    if (!unreachable.empty()) message += " (" + unreachable + ")";
+    co_return Failure{404, "invalid_request_error", "model_not_found", message, {}};
   }
 
+  // The first provider in order that is ready, with its preferred model.
   net::Task<std::optional<Failure>> resolve_auto(Plan& p) {
     std::string tried;
     for (const std::string& name : core_->settings.order) {
       Provider* provider = provider_named(name);
       if (provider == nullptr || !provider->configured()) continue;
-      if (name == "openai") {
-        p.provider = provider;
-        p.model = core_->settings.openai_default;
-        co_return std::nullopt;
-      }
-      const std::optional<std::vector<std::string>> list = co_await listed(*provider);
-      if (!list || list->empty()) {
-        tried += (tried.empty() ? "" : ", ") + name + (list ? " has no model" : " does not answer");
+      const List& list = *co_await listed(*provider);
+      if (list.names.empty()) {
+        const std::string problem = list.problem.empty() ? name + " has no model" : list.problem;
+        tried += (tried.empty() ? "" : "; ") + problem;
         continue;
       }
+      std::vector<std::string> wanted;
+      if (name == "openai") {
+        wanted.push_back(core_->settings.openai_default);
+      } else {
+        if (!core_->settings.ollama_default.empty())
+          wanted.push_back(core_->settings.ollama_default);
+        wanted.insert(wanted.end(), core_->settings.recommended.begin(),
+                      core_->settings.recommended.end());
+      }
       p.provider = provider;
-      p.model = list->front();
-      std::vector<std::string> wanted = core_->settings.recommended;
-      if (!core_->settings.ollama_default.empty())
-        wanted.insert(wanted.begin(), core_->settings.ollama_default);
-      for (const std::string& w : wanted) {
-        if (std::find(list->begin(), list->end(), w) != list->end()) {
-          p.model = w;
-          break;
-        }
+      p.model = list.names.front();
+      for (const std::string& each : wanted) {
+        if (std::find(list.names.begin(), list.names.end(), each) == list.names.end()) continue;
+        p.model = each;
+        break;
       }
       co_return std::nullopt;
     }
     co_return Failure{
         503,
-        "invalid_request_error",
+        "upstream_error",
         "no_provider",
         "no AI provider is ready" + (tried.empty() ? std::string() : " (" + tried + ")") +
             ": install Ollama and run 'samplemind pull-models', or set OPENAI_API_KEY",
         {}};
   }
 
-  net::Task<std::optional<std::vector<std::string>>> listed(Provider& provider) {
-    List& list = lists_[provider.name()];
-    if (list.until_ms > core_->clock.unix_ms()) co_return list.names;
-    auto models = co_await provider.models(*client_);
-    if (!models.ok()) co_return std::nullopt;
+  // What a provider offers, as far as it said lately. Equal questions at once are one request.
+  struct List {
     std::vector<std::string> names;
-    for (const ModelInfo& m : *models) names.push_back(m.name);
-    lists_[provider.name()] = {names, core_->clock.unix_ms() + kModelListMs};
-    co_return names;
+    std::string problem;  // why it could not be asked
+    int64_t until_ms = 0;
+    bool loading = false;
+    std::vector<net::Event*> waiters;
+  };
+  struct ListWaiter {
+    explicit ListWaiter(List& l) : list(l) { list.waiters.push_back(&event); }
+    ListWaiter(const ListWaiter&) = delete;
+    ListWaiter& operator=(const ListWaiter&) = delete;
+    ~ListWaiter() { std::erase(list.waiters, &event); }
+    List& list;
+    net::Event event;
+  };
+
+  net::Task<const List*> listed(Provider& provider) {
+    List& list = lists_[provider.name()];  // stays where it is
+    if (list.until_ms > core_->clock.unix_ms()) co_return &list;
+    if (!list.loading) {
+      list.loading = true;
+      tasks_.start(load_list(provider, list));
+    }
+    ListWaiter waiter(list);
+    while (list.loading) co_await waiter.event.wait();
+    co_return &list;
+  }
+
+  net::Task<void> load_list(Provider& provider, List& list) {
+    auto names = co_await provider.model_names(*client_);
+    list.loading = false;
+    list.problem = names.ok() ? std::string() : provider.name() + ": " + names.error().message();
+    list.names = names.ok() ? std::move(*names) : std::vector<std::string>();
+    list.until_ms = core_->clock.unix_ms() + (list.problem.empty() ? kModelListMs : kListFailedMs);
+    for (net::Event* each : list.waiters) each->notify();
   }
 
   net::Task<RecordPtr> look_up(const Plan& p, CacheState& state) {
@@ -595,7 +711,9 @@ class Shard final : public GatewayShard {
       co_return hit;
     }
     if (!core_->disk) co_return nullptr;
-    std::shared_ptr<GatewayCore> core = core_;
+    // Not a shared pointer: the last one must not die on the pool's own thread. The pool belongs to
+    // the core and runs its queue to the end before the disk tier goes.
+    GatewayCore* core = core_.get();
     const Digest key = p.key;
     std::function<Result<RecordPtr>()> work = [core, key]() -> Result<RecordPtr> {
       return core->disk->get(key, core->clock.unix_ms());
@@ -618,6 +736,8 @@ class Shard final : public GatewayShard {
     headers.add("content-type", stream ? "text/event-stream" : "application/json");
     headers.add("x-samplemind-cache", cache_state_name(state));
     headers.add("x-samplemind-cache-key", r_in.key_hex);
+    headers.add("x-samplemind-model", r_in.answer.provider + "/" + r_in.model);
+    headers.add("x-samplemind-cost-microusd", "0");
     headers.add("age", std::to_string((core_->clock.unix_ms() - r_in.stored_ms) / 1000));
     if (r_in.cost_microusd > 0) {
       headers.add("x-samplemind-saved-microusd", std::to_string(r_in.cost_microusd));
@@ -650,32 +770,33 @@ class Shard final : public GatewayShard {
     auto flight = std::make_shared<Flight>();
     flight->provider = p.provider->name();
     if (p.use_cache) flights_[p.key] = flight;
-    loop_.spawn(fly(alive_, flight, p, std::string(body)));
+    tasks_.start(fly(flight, p, std::string(body)));
     return flight;
   }
 
-  net::Task<void> fly(std::shared_ptr<bool> alive, FlightPtr flight, Plan p, std::string body) {
+  net::Task<void> fly(FlightPtr flight, Plan p, std::string body) {
     const SteadyTime begin = core_->clock.steady();
+    flight->on_content = [this, begin] {
+      core_->first_token.observe(
+          std::chrono::duration<double>(core_->clock.steady() - begin).count());
+    };
     std::optional<UpstreamError> error;
     for (int64_t attempt = 1;; ++attempt) {
       core_->upstream_calls.add();
-      error = co_await p.provider->chat(*client_, body, p.model, p.request.stream, *flight,
-                                        flight->cancel);
-      if (!*alive) co_return;
+      CallOptions options;
+      options.model = p.model;
+      options.stream = p.request.stream;
+      options.headers = p.forward;
+      options.total_timeout = std::chrono::milliseconds(std::max<int64_t>(1, left_ms(begin)));
+      options.cancel = flight->cancel;
+      error = co_await p.provider->chat(*client_, body, std::move(options), *flight);
       if (!error) break;
       core_->upstream_errors.add();
       if (!error->retry || flight->content || attempt >= core_->settings.attempts ||
           flight->cancel.cancelled())
         break;
-      // Full jitter; never sooner than the provider asks.
-      const int64_t ceiling = std::min(
-          core_->settings.backoff_ms << std::min<int64_t>(attempt - 1, 10), kRetryPauseMaxMs);
-      int64_t pause_ms =
-          std::uniform_int_distribution<int64_t>(0, std::max<int64_t>(1, ceiling))(random_);
-      if (error->retry_after_ms) pause_ms = std::max(pause_ms, *error->retry_after_ms);
-      if (elapsed_ms(begin, core_->clock) + pause_ms >= core_->settings.total_timeout_ms ||
-          pause_ms > 60000)
-        break;
+      const int64_t pause_ms = retry_pause_ms(attempt, *error);
+      if (pause_ms >= left_ms(begin) || pause_ms > kRetryAfterMaxMs) break;
       log::info("upstream retry", {{"provider", flight->provider},
                                    {"model", p.model},
                                    {"attempt", attempt},
@@ -684,16 +805,18 @@ class Shard final : public GatewayShard {
       flight->restart();
       const bool slept =
           co_await loop_.sleep_for(std::chrono::milliseconds(pause_ms), flight->cancel);
-      if (!*alive) co_return;
       if (!slept) break;
     }
     flight->answer.provider = flight->provider;
+    if (flight->too_large) {
+      error = UpstreamError{};
+      error->code = "upstream_answer_too_large";
+      error->message = flight->provider + ": the answer is larger than 32 MiB";
+    }
     if (!error) {
       account(*flight, p);
-      if (p.use_cache && flight->choices == 1 && flight->answer.complete() &&
-          flight->bytes < kFlightBytesMax)
-        store(*flight, p);
-    } else {
+      if (p.use_cache && flight->choices == 1 && flight->answer.complete()) store(*flight, p);
+    } else if (error->code != "cancelled") {
       log::warn("upstream failed", {{"provider", flight->provider},
                                     {"model", p.model},
                                     {"status", error->status},
@@ -701,7 +824,28 @@ class Shard final : public GatewayShard {
     }
     if (const auto it = flights_.find(p.key); it != flights_.end() && it->second == flight)
       flights_.erase(it);
+    std::unique_ptr<net::ClientResponse> tail = std::move(flight->tail);
     flight->end(std::move(error));
+    flight.reset();
+    // All is told; what may follow is the transfer's end, after which the connection serves again.
+    for (size_t read = 0; tail && read < kTailBytesMax;) {
+      const auto piece = co_await tail->read_some();
+      if (!piece.ok() || piece->empty()) break;
+      read += piece->size();
+    }
+  }
+
+  int64_t left_ms(SteadyTime begin) const {
+    return core_->settings.total_timeout_ms - elapsed_ms(begin, core_->clock);
+  }
+
+  // Exponential with full jitter; never sooner than the provider asks.
+  int64_t retry_pause_ms(int64_t attempt, const UpstreamError& error) {
+    const int64_t ceiling = std::min(
+        core_->settings.backoff_ms << std::min<int64_t>(attempt - 1, 10), kRetryPauseMaxMs);
+    const int64_t pause_ms =
+        std::uniform_int_distribution<int64_t>(0, std::max<int64_t>(1, ceiling))(random_);
+    return std::max(pause_ms, error.retry_after_ms.value_or(0));
   }
 
   void account(Flight& flight, const Plan& p) {
@@ -721,6 +865,8 @@ class Shard final : public GatewayShard {
     record->stored_ms = core_->clock.unix_ms();
     record->expires_ms = record->stored_ms + core_->settings.ttl_ms;
     record->cost_microusd = flight.cost_microusd.value_or(-1);
+    record->tenant = p.tenant;
+    record->model = p.model;
     record->openai_body = write_openai_answer(record->answer);
     const RecordPtr shared = record;
     core_->memory.put(shared);
@@ -747,7 +893,8 @@ class Shard final : public GatewayShard {
     while (!flight->done && !cancel.cancelled()) co_await follower.event->wait();
     if (!flight->done) co_return;  // the client is gone
     if (flight->error) {
-      co_await fail(to_failure(*flight->error), sink);
+      Failure failure = to_failure(*flight->error);
+      co_await fail(std::move(failure), sink);
       co_return;
     }
     net::Headers headers = answer_headers(p, *flight, state, false);
@@ -767,20 +914,25 @@ class Shard final : public GatewayShard {
       co_await follower.event->wait();
     if (cancel.cancelled() && !flight->done) co_return;
     if (flight->error && !flight->content) {
-      co_await fail(to_failure(*flight->error), sink);
+      Failure failure = to_failure(*flight->error);
+      co_await fail(std::move(failure), sink);
       co_return;
     }
     net::Headers headers = answer_headers(p, *flight, state, true);
     if (!(co_await sink.start(200, std::move(headers))).ok()) co_return;
     size_t read = 0;
     bool first = true;
+    bool role_missing = true;
     for (;;) {
       std::string events;
       for (; read < flight->deltas.size(); ++read) {
         const ChatDelta& d = flight->deltas[read];
         if (d.usage_only && !p.request.include_usage) continue;
         if (!d.openai_data.empty()) {
-          events += "data: " + d.openai_data + "\n\n";
+          std::string data = d.openai_data;
+          if (role_missing && !d.has_role) data = with_role(data);
+          role_missing &= !d.has_role && data.size() == d.openai_data.size();
+          events += "data: " + data + "\n\n";
         } else if (d.has_content() || !d.finish_reason.empty() || first) {
           events += "data: " + write_openai_chunk(flight->answer, d, first) + "\n\n";
         }
@@ -806,22 +958,15 @@ class Shard final : public GatewayShard {
       }
       if (!events.empty() && !(co_await sink.write(events)).ok()) co_return;
       if (done) {
-        if (flight->error) {
-          sink.abort();
-        } else {
-          (void)(co_await sink.finish()).ok();
-        }
+        // Also after an error: a reset could overtake the event that tells of it. What says that
+        // the answer is not complete is that event and the missing [DONE].
+        (void)(co_await sink.finish()).ok();
         co_return;
       }
       if (cancel.cancelled()) co_return;
       if (read == flight->deltas.size() && !flight->done) co_await follower.event->wait();
     }
   }
-
-  struct List {
-    std::vector<std::string> names;
-    int64_t until_ms = 0;
-  };
 
   std::shared_ptr<GatewayCore> core_;
   net::Loop& loop_;
@@ -831,7 +976,8 @@ class Shard final : public GatewayShard {
   std::unordered_map<Digest, FlightPtr> flights_;
   std::map<std::string, List> lists_;
   std::mt19937_64 random_{std::random_device{}()};
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  const Hasher seen_base_{"samplemind body seen"};
+  TaskGroup tasks_{loop_};  // last: its frames refer to all of the above
 };
 
 }  // namespace

@@ -2,9 +2,16 @@
 // joins equal requests (single flight), calls a provider with bounded retries, and stores what came
 // complete.
 //
-// Gateway is shared by the whole process and thread-safe. GatewayShard belongs to one loop: its
-// tasks run there and must not outlive it. A hit costs one hash of the body, two look-ups and one
-// write.
+// Gateway is shared by the whole process and thread-safe; both cache tiers are its own.
+// GatewayShard belongs to one loop: its tasks run there and must not outlive it. Single flight
+// works within a shard: N equal requests make at most one upstream call a shard, and whoever comes
+// after its end is answered from the shared cache. A hit costs one hash of the body, two look-ups
+// and one write.
+//
+// Failures are answered in OpenAI's error shape. An upstream that refuses the gateway's own key
+// (401, 403) becomes a 502: the client's key is not at fault. 429 keeps its Retry-After. Time-outs
+// are 504, an unreachable provider is 502, one that could not even say which models it has 503.
+// After the first content a failure is one error event and no [DONE].
 #pragma once
 
 #include <atomic>

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <ctime>
+#include <map>
 
 #include "ai/dialect/ollama.h"
 #include "ai/dialect/openai.h"
@@ -122,6 +123,22 @@ class HttpProvider : public Provider {
     return r;
   }
 
+  // The try's own limits; the client's headers that are handed on.
+  void limit(net::ClientRequest& r, const CallOptions& options) const {
+    r.total_timeout = std::min(r.total_timeout, options.total_timeout);
+    r.first_byte_timeout = std::min(r.first_byte_timeout, options.total_timeout);
+    for (const auto& [name, value] : options.headers.fields()) r.headers.add(name, value);
+  }
+
+  // The texts at `list`[i].`member`, such as the names in a list of models.
+  static std::vector<std::string> names_in(const JsonValue& list, std::string_view member) {
+    std::vector<std::string> names;
+    for (const JsonValue& each : list.items()) {
+      if (auto text = each[member].string(); text && !text->empty()) names.push_back(*text);
+    }
+    return names;
+  }
+
   // A small JSON answer, quickly or not at all.
   net::Task<Result<JsonValue>> fetch(net::Client& client, std::string path, std::string body = {}) {
     net::ClientRequest r = request(body.empty() ? "GET" : "POST", path, std::move(body));
@@ -138,6 +155,8 @@ class HttpProvider : public Provider {
     }
     co_return JsonValue::parse(text);
   }
+
+  std::string endpoint() const override { return base_.authority() + base_.target; }
 
   net::Url base_;
   std::string key_;
@@ -157,6 +176,8 @@ class OpenAi final : public HttpProvider {
       config_error_ = "ai.openai.base_url: " + url.error().message();
     }
     key_ = config.string("ai.openai.api_key");
+    while (!key_.empty() && (key_.back() == '\n' || key_.back() == '\r' || key_.back() == ' '))
+      key_.pop_back();
     for (const Config::Entry& e : config.entries()) {
       if (e.name == "ai.openai.base_url") own_url_ = e.source != ConfigSource::kDefault;
     }
@@ -170,16 +191,16 @@ class OpenAi final : public HttpProvider {
   bool local() const override { return false; }
 
   net::Task<std::optional<UpstreamError>> chat(net::Client& client, std::string_view body,
-                                               std::string model, bool stream, ChatSink& sink,
-                                               net::CancelToken cancel) override {
-    net::ClientRequest r =
-        request("POST", "/chat/completions", rewrite_openai_request(body, model, stream));
-    auto sent = co_await client.send(std::move(r), cancel);
+                                               CallOptions options, ChatSink& sink) override {
+    net::ClientRequest r = request("POST", "/chat/completions",
+                                   rewrite_openai_request(body, options.model, options.stream));
+    limit(r, options);
+    auto sent = co_await client.send(std::move(r), options.cancel);
     if (!sent.ok()) co_return from_error(sent.error(), name());
     net::ClientResponse& response = **sent;
     const std::string type =
         net::media_type(response.head().headers.get("content-type").value_or(""));
-    if (response.status() != 200 || !stream || type != "text/event-stream") {
+    if (response.status() != 200 || !options.stream || type != "text/event-stream") {
       auto text = co_await response.read_all(kAnswerBytesMax);
       if (!text.ok()) co_return from_error(text.error(), name());
       if (response.status() != 200)
@@ -195,18 +216,22 @@ class OpenAi final : public HttpProvider {
       sink.whole(std::move(*answer), std::move(*text), choices);
       co_return std::nullopt;
     }
-    co_return co_await read_stream(response, sink);
+    co_return co_await read_stream(std::move(*sent), sink);
+  }
+
+  net::Task<Result<std::vector<std::string>>> model_names(net::Client& client) override {
+    SM_CO_TRY(const JsonValue answer, co_await fetch(client, "/models"));
+    co_return names_in(answer["data"], "id");
   }
 
   net::Task<Result<std::vector<ModelInfo>>> models(net::Client& client) override {
+    SM_CO_TRY(const std::vector<std::string> names, co_await model_names(client));
     std::vector<ModelInfo> list;
-    if (!configured()) co_return list;
-    SM_CO_TRY(const JsonValue answer, co_await fetch(client, "/models"));
-    for (const JsonValue& m : answer["data"].items()) {
+    for (const std::string& each : names) {
       ModelInfo info;
       info.provider = name();
-      info.name = m["id"].string_or("");
-      if (!info.name.empty()) list.push_back(std::move(info));
+      info.name = each;
+      list.push_back(std::move(info));
     }
     co_return list;
   }
@@ -236,7 +261,7 @@ class OpenAi final : public HttpProvider {
   }
 
  private:
-  net::Task<std::optional<UpstreamError>> read_stream(net::ClientResponse& response,
+  net::Task<std::optional<UpstreamError>> read_stream(std::unique_ptr<net::ClientResponse> response,
                                                       ChatSink& sink) {
     net::SseReader reader;
     ChatAnswer head;
@@ -244,7 +269,7 @@ class OpenAi final : public HttpProvider {
     bool finished = false;
     size_t choices = 0;
     while (!done) {
-      auto piece = co_await response.read_some();
+      auto piece = co_await response->read_some();
       if (!piece.ok()) co_return from_error(piece.error(), name());
       if (piece->empty()) break;
       if (auto fed = reader.feed(*piece); !fed.ok()) co_return from_error(fed.error(), name());
@@ -264,6 +289,7 @@ class OpenAi final : public HttpProvider {
                                                  : "the stream was cut before its end");
       co_return from_error(cut, name());
     }
+    sink.rest(std::move(response));
     co_return std::nullopt;
   }
   bool own_url_ = false;
@@ -271,8 +297,7 @@ class OpenAi final : public HttpProvider {
 
 class Ollama final : public HttpProvider {
  public:
-  explicit Ollama(const Config& config)
-      : recommended_(config.list("ai.ollama.recommended_models")) {
+  explicit Ollama(const Config& config) {
     std::string host = config.string("ai.ollama.host");
     // OLLAMA_HOST may lack scheme and port, and 0.0.0.0 means "listen everywhere": for a client
     // that is this machine.
@@ -296,11 +321,12 @@ class Ollama final : public HttpProvider {
   bool local() const override { return true; }
 
   net::Task<std::optional<UpstreamError>> chat(net::Client& client, std::string_view body,
-                                               std::string model, bool stream, ChatSink& sink,
-                                               net::CancelToken cancel) override {
-    auto translated = write_ollama_request(body, model, stream);
+                                               CallOptions options, ChatSink& sink) override {
+    auto translated = write_ollama_request(body, options.model, options.stream);
     if (!translated.ok()) co_return from_error(translated.error(), name());
-    auto sent = co_await client.send(request("POST", "/api/chat", std::move(*translated)), cancel);
+    net::ClientRequest r = request("POST", "/api/chat", std::move(*translated));
+    limit(r, options);
+    auto sent = co_await client.send(std::move(r), options.cancel);
     if (!sent.ok()) co_return from_error(sent.error(), name());
     net::ClientResponse& response = **sent;
     if (response.status() != 200) {
@@ -310,7 +336,7 @@ class Ollama final : public HttpProvider {
       if (response.status() == 404) {
         u.type = "invalid_request_error";
         u.code = "model_not_found";
-        u.message += "; 'samplemind pull-models " + model + "' gets it";
+        u.message += "; 'samplemind pull-models " + options.model + "' gets it";
       }
       co_return u;
     }
@@ -332,7 +358,7 @@ class Ollama final : public HttpProvider {
         if (!line) break;
         auto delta = reader.read(*line, head);
         if (!delta.ok()) co_return from_error(delta.error(), name());
-        if (stream) {
+        if (options.stream) {
           sink.delta(std::move(*delta), head);
         } else {
           append(whole, *delta);
@@ -344,13 +370,20 @@ class Ollama final : public HttpProvider {
       const Error cut(ErrorCode::kUpstream, "the answer was cut before its end");
       co_return from_error(cut, name());
     }
-    if (!stream) {
+    if (!options.stream) {
       whole.id = head.id;
       whole.created_s = head.created_s;
       whole.model = head.model;
       sink.whole(std::move(whole), {}, 1);
     }
+    sink.rest(std::move(*sent));
     co_return std::nullopt;
+  }
+
+  net::Task<Result<std::vector<std::string>>> model_names(net::Client& client) override {
+    if (!configured()) co_return Error(ErrorCode::kInvalidArgument, config_error_);
+    SM_CO_TRY(const JsonValue answer, co_await fetch(client, "/api/tags"));
+    co_return names_in(answer["models"], "name");
   }
 
   net::Task<Result<std::vector<ModelInfo>>> models(net::Client& client) override {
@@ -367,15 +400,9 @@ class Ollama final : public HttpProvider {
       info.output_usd_per_million = 0;
       list.push_back(std::move(info));
     }
-    for (ModelInfo& info : list) {
-      std::string body;
-      JsonWriter w(body);
-      w.begin_object().field("model", info.name).end_object();
-      const auto shown = co_await fetch(client, "/api/show", std::move(body));
-      if (!shown.ok()) continue;
-      for (const auto& [key, value] : (*shown)["model_info"].members()) {
-        if (key.ends_with(".context_length")) info.context_tokens = value.integer();
-      }
+    for (size_t i = 0; i < list.size(); ++i) {
+      const std::string digest = answer["models"][i]["digest"].string_or("");
+      list[i].context_tokens = co_await context_of(client, list[i].name, digest);
     }
     co_return list;
   }
@@ -443,7 +470,24 @@ class Ollama final : public HttpProvider {
   }
 
  private:
-  std::vector<std::string> recommended_;
+  // A model's context length does not change while its digest stays.
+  net::Task<std::optional<int64_t>> context_of(net::Client& client, std::string model,
+                                               std::string digest) {
+    if (const auto it = contexts_.find(digest); it != contexts_.end()) co_return it->second;
+    std::string body;
+    JsonWriter w(body);
+    w.begin_object().field("model", model).end_object();
+    const auto shown = co_await fetch(client, "/api/show", std::move(body));
+    if (!shown.ok()) co_return std::nullopt;
+    std::optional<int64_t> context;
+    for (const auto& [key, value] : (*shown)["model_info"].members()) {
+      if (key.ends_with(".context_length")) context = value.integer();
+    }
+    if (!digest.empty()) contexts_[digest] = context;
+    co_return context;
+  }
+
+  std::map<std::string, std::optional<int64_t>> contexts_;
 };
 
 }  // namespace

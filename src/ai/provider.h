@@ -2,6 +2,7 @@
 // client they are given is destroyed.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -45,7 +46,7 @@ struct UpstreamError {
   bool retry = false;  // trying again may help
 };
 
-// Takes an answer as it comes. Exactly one of the two is called, delta() many times.
+// Takes an answer as it comes: either delta() many times or whole() once.
 class ChatSink {
  public:
   virtual ~ChatSink() = default;
@@ -53,6 +54,17 @@ class ChatSink {
   // `openai_body` is the upstream's own text when it speaks OpenAI's dialect, else empty. `choices`
   // is their number.
   virtual void whole(ChatAnswer answer, std::string openai_body, size_t choices) = 0;
+  // The response whose terminal marker was seen but not its last byte: read to its end it leaves
+  // its connection for the next request.
+  virtual void rest(std::unique_ptr<net::ClientResponse> response) { response.reset(); }
+};
+
+struct CallOptions {
+  std::string model;
+  bool stream = false;
+  net::Headers headers;  // of the client's, to hand on: those that can change the answer
+  std::chrono::milliseconds total_timeout{600000};  // for this try
+  net::CancelToken cancel;
 };
 
 struct PullProgress {
@@ -68,13 +80,17 @@ class Provider {
   virtual bool configured() const = 0;
   virtual bool local() const = 0;
 
+  // What tells this server from others that have models of the same names: "api.openai.com/v1".
+  virtual std::string endpoint() const = 0;
+
   // One try. Nothing when the answer came whole: every byte, the terminal marker, a finish reason.
   // A stream that ends before its marker, stalls or holds nonsense is an error, also after pieces
-  // were given.
+  // were given. `openai_body` and `sink` must outlive the task.
   virtual net::Task<std::optional<UpstreamError>> chat(net::Client& client,
                                                        std::string_view openai_body,
-                                                       std::string model, bool stream,
-                                                       ChatSink& sink, net::CancelToken cancel) = 0;
+                                                       CallOptions options, ChatSink& sink) = 0;
+  // Names alone: one quick request.
+  virtual net::Task<Result<std::vector<std::string>>> model_names(net::Client& client) = 0;
   virtual net::Task<Result<std::vector<ModelInfo>>> models(net::Client& client) = 0;
   virtual net::Task<ProviderState> state(net::Client& client) = 0;
   // Ollama only; others refuse. Resumes where an earlier pull stopped.

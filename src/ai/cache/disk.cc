@@ -55,8 +55,9 @@ std::string age_key(int64_t stored_ms, const Digest& key) {
 bool network_file_system(const fs::path& folder) {
   struct statfs s {};
   if (::statfs(folder.c_str(), &s) != 0) return false;
-  constexpr std::array<unsigned long, 5> kNetwork{0x6969, 0x517B, 0xFF534D42, 0xFE534D42,
-                                                  0x01021997};  // NFS, SMB, CIFS, SMB2, 9P
+  constexpr std::array<unsigned long, 8> kNetwork{
+      0x6969,     0x517B,     0xFF534D42, 0xFE534D42, 0x01021997,  // NFS, SMB, CIFS, SMB2, 9P
+      0x5346414F, 0x00C36400, 0x0BD00BD0};                         // AFS, Ceph, Lustre
   for (const unsigned long type : kNetwork) {
     if (static_cast<unsigned long>(s.f_type) == type) return true;
   }
@@ -183,6 +184,14 @@ class LmdbCache final : public DiskCache {
     mdb_cursor_close(cursor);
     return total;
   }
+  // What an entry takes on disk: a large value has whole pages of its own.
+  static uint64_t footprint(uint64_t bytes) {
+    constexpr uint64_t kPage = 4096;
+    constexpr uint64_t kInPage = 1900;  // LMDB keeps two entries a page at least
+    constexpr uint64_t kNode = 160;     // key, node and age index
+    if (bytes <= kInPage) return bytes + kNode;
+    return (bytes + 16 + kPage - 1) / kPage * kPage + kNode;
+  }
   static uint64_t size_of(const MDB_val& v) {
     uint64_t size = 0;
     if (v.mv_size == sizeof size) std::memcpy(&size, v.mv_data, sizeof size);
@@ -223,11 +232,21 @@ class LmdbCache final : public DiskCache {
   void write(const std::vector<Job>& batch) {
     std::error_code ignored;
     const bool room = fs::space(folder_, ignored).available > kFreeDiskMin || ignored;
-    MDB_txn* txn = nullptr;
-    if (mdb_txn_begin(env_, nullptr, 0, &txn) != 0) {
-      dropped_ += batch.size();
-      return;
+    int code = write_batch(batch, room);
+    if (code == MDB_MAP_FULL) {
+      // Free pages are too scattered: give up the oldest eighth and try once more.
+      code = shrink();
+      if (code == 0) code = write_batch(batch, room);
     }
+    if (code != 0) {
+      dropped_ += batch.size();
+      log::warn("disk cache could not write", {{"error", mdb_strerror(code)}});
+    }
+  }
+
+  int write_batch(const std::vector<Job>& batch, bool room) {
+    MDB_txn* txn = nullptr;
+    if (const int code = mdb_txn_begin(env_, nullptr, 0, &txn)) return code;
     const uint64_t bytes_before = bytes_;
     int code = 0;
     for (const Job& job : batch) {
@@ -240,15 +259,26 @@ class LmdbCache final : public DiskCache {
         ++dropped_;
       }
     }
-    if (code == 0)
-      code = mdb_txn_commit(txn);
-    else
-      mdb_txn_abort(txn);
-    if (code != 0) {
-      bytes_ = bytes_before;
-      dropped_ += batch.size();
-      log::warn("disk cache could not write", {{"error", mdb_strerror(code)}});
+    return finish(txn, code, bytes_before);
+  }
+
+  int shrink() {
+    MDB_txn* txn = nullptr;
+    if (const int code = mdb_txn_begin(env_, nullptr, 0, &txn)) return code;
+    const uint64_t bytes_before = bytes_;
+    while (bytes_ > bytes_before - bytes_before / 8 && remove_oldest(txn)) {
     }
+    return finish(txn, 0, bytes_before);
+  }
+
+  int finish(MDB_txn* txn, int code, uint64_t bytes_before) {
+    if (code == 0) {
+      code = mdb_txn_commit(txn);
+    } else {
+      mdb_txn_abort(txn);
+    }
+    if (code != 0) bytes_ = bytes_before;
+    return code;
   }
 
   int insert(MDB_txn* txn, const CacheRecord& record) {
@@ -258,17 +288,17 @@ class LmdbCache final : public DiskCache {
       return 0;
     }
     remove(txn, record.key);
-    while (bytes_ + encoded.size() > bytes_max_ && remove_oldest(txn)) {
+    const uint64_t size = footprint(encoded.size());
+    while (bytes_ + size > bytes_max_ && remove_oldest(txn)) {
     }
     MDB_val k = value(view(record.key));
     MDB_val v = value(encoded);
     if (int code = mdb_put(txn, entries_db_, &k, &v, 0)) return code;
     const std::string age = age_key(record.stored_ms, record.key);
-    const uint64_t size = encoded.size();
     MDB_val ak = value(age);
     MDB_val av = value({reinterpret_cast<const char*>(&size), sizeof size});
     if (int code = mdb_put(txn, ages_db_, &ak, &av, 0)) return code;
-    bytes_ += encoded.size();
+    bytes_ += size;
     return 0;
   }
 
@@ -276,7 +306,7 @@ class LmdbCache final : public DiskCache {
     MDB_val k = value(view(key));
     MDB_val v{};
     if (mdb_get(txn, entries_db_, &k, &v) != 0) return;
-    const uint64_t size = v.mv_size;
+    const uint64_t size = footprint(v.mv_size);
     const auto record = decode_record(view(v), key);
     mdb_del(txn, entries_db_, &k, nullptr);
     bytes_ -= std::min<uint64_t>(bytes_, size);

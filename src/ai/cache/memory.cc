@@ -10,7 +10,7 @@ RecordPtr MemoryCache::get(const Digest& key, int64_t now_ms) {
   const auto it = s.entries.find(key);
   if (it == s.entries.end()) return nullptr;
   if (it->second.record->expires_ms <= now_ms) {
-    drop(s, key);
+    drop(s, it);
     return nullptr;
   }
   if (it->second.uses < 3) ++it->second.uses;
@@ -19,13 +19,33 @@ RecordPtr MemoryCache::get(const Digest& key, int64_t now_ms) {
 
 void MemoryCache::put(RecordPtr record) {
   const size_t size = record->bytes();
-  if (size > stripe_bytes_max_ / 2) return;  // one answer must not push out all others
   const Digest key = record->key;
   Stripe& s = stripe(key);
   const std::lock_guard lock(s.mutex);
-  drop(s, key);
-  Entry entry{std::move(record), 0, s.ghost_set.erase(key) > 0};
-  (entry.main ? s.main : s.small).push_back(key);
+  const auto old = s.entries.find(key);
+  if (size > stripe_bytes_max_ / 2) {  // one answer must not push out all others
+    if (old != s.entries.end()) drop(s, old);
+    return;
+  }
+  if (old != s.entries.end()) {  // replaced where it stands
+    Entry& entry = old->second;
+    s.bytes += size - entry.bytes;
+    if (!entry.main) s.small_bytes += size - entry.bytes;
+    entry.bytes = size;
+    entry.record = std::move(record);
+    make_room(s);
+    return;
+  }
+  Entry entry;
+  entry.record = std::move(record);
+  entry.bytes = size;
+  if (const auto ghost = s.ghost_places.find(key); ghost != s.ghost_places.end()) {
+    entry.main = true;
+    s.ghosts.erase(ghost->second);
+    s.ghost_places.erase(ghost);
+  }
+  Queue& queue = entry.main ? s.main : s.small;
+  entry.place = queue.insert(queue.end(), key);
   s.bytes += size;
   if (!entry.main) s.small_bytes += size;
   s.entries.emplace(key, std::move(entry));
@@ -35,49 +55,48 @@ void MemoryCache::put(RecordPtr record) {
 void MemoryCache::make_room(Stripe& s) {
   while (s.bytes > stripe_bytes_max_) {
     const bool from_small = s.small_bytes > stripe_bytes_max_ / 10 || s.main.empty();
-    std::deque<Digest>& queue = from_small ? s.small : s.main;
-    if (queue.empty()) return;
-    const Digest key = queue.front();
-    queue.pop_front();
-    const auto it = s.entries.find(key);
-    if (it == s.entries.end() || it->second.main == from_small) continue;  // erased or moved since
+    Queue& queue = from_small ? s.small : s.main;
+    const auto it = s.entries.find(queue.front());
     Entry& entry = it->second;
-    if (from_small) {
-      if (entry.uses > 0) {
-        entry.main = true;
-        entry.uses = 0;
-        s.small_bytes -= entry.record->bytes();
-        s.main.push_back(key);
-        continue;
-      }
-      drop(s, key);
-      if (s.ghost_set.insert(key).second) s.ghosts.push_back(key);
-      while (s.ghosts.size() > s.entries.size() + 64) {
-        s.ghost_set.erase(s.ghosts.front());
-        s.ghosts.pop_front();
-      }
+    if (from_small && entry.uses > 0) {
+      entry.main = true;
+      entry.uses = 0;
+      s.small_bytes -= entry.bytes;
+      s.main.splice(s.main.end(), s.small, entry.place);
+    } else if (from_small) {
+      const Digest key = it->first;
+      drop(s, it);
+      remember_ghost(s, key);
     } else if (entry.uses > 0) {
       --entry.uses;
-      s.main.push_back(key);
+      s.main.splice(s.main.end(), s.main, entry.place);
     } else {
-      drop(s, key);
+      drop(s, it);
     }
   }
 }
 
-void MemoryCache::drop(Stripe& s, const Digest& key) {
-  const auto it = s.entries.find(key);
-  if (it == s.entries.end()) return;
-  const size_t size = it->second.record->bytes();
-  s.bytes -= size;
-  if (!it->second.main) s.small_bytes -= size;
+// As many ghosts as there are entries: enough to notice what comes back soon.
+void MemoryCache::remember_ghost(Stripe& s, const Digest& key) {
+  s.ghost_places[key] = s.ghosts.insert(s.ghosts.end(), key);
+  while (s.ghosts.size() > s.entries.size() + 64) {
+    s.ghost_places.erase(s.ghosts.front());
+    s.ghosts.pop_front();
+  }
+}
+
+void MemoryCache::drop(Stripe& s, EntryMap::iterator it) {
+  const Entry& entry = it->second;
+  s.bytes -= entry.bytes;
+  if (!entry.main) s.small_bytes -= entry.bytes;
+  (entry.main ? s.main : s.small).erase(entry.place);
   s.entries.erase(it);
 }
 
 void MemoryCache::erase(const Digest& key) {
   Stripe& s = stripe(key);
   const std::lock_guard lock(s.mutex);
-  drop(s, key);
+  if (const auto it = s.entries.find(key); it != s.entries.end()) drop(s, it);
 }
 
 void MemoryCache::clear() {
@@ -87,7 +106,7 @@ void MemoryCache::clear() {
     s.small.clear();
     s.main.clear();
     s.ghosts.clear();
-    s.ghost_set.clear();
+    s.ghost_places.clear();
     s.bytes = s.small_bytes = 0;
   }
 }

@@ -7,12 +7,10 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
-#include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "ai/cache/record.h"
 
@@ -30,24 +28,28 @@ class MemoryCache {
   size_t entries() const;
 
  private:
+  using Queue = std::list<Digest>;  // oldest first
   struct Entry {
     RecordPtr record;
+    size_t bytes = 0;
     uint8_t uses = 0;  // 0..3
     bool main = false;
+    Queue::iterator place;
   };
   struct alignas(64) Stripe {
     mutable std::mutex mutex;
     std::unordered_map<Digest, Entry> entries;
-    std::deque<Digest> small, main;  // may name keys that were erased since; they are skipped
-    std::deque<Digest> ghosts;
-    std::unordered_set<Digest> ghost_set;
+    Queue small, main, ghosts;
+    std::unordered_map<Digest, Queue::iterator> ghost_places;
     size_t bytes = 0;
     size_t small_bytes = 0;
   };
+  using EntryMap = std::unordered_map<Digest, Entry>;
   static constexpr size_t kStripes = 16;
   Stripe& stripe(const Digest& key) { return stripes_[key.bytes[31] % kStripes]; }
   void make_room(Stripe& s);
-  void drop(Stripe& s, const Digest& key);
+  static void drop(Stripe& s, EntryMap::iterator it);
+  static void remember_ghost(Stripe& s, const Digest& key);
   size_t stripe_bytes_max_;
   std::array<Stripe, kStripes> stripes_;
 };

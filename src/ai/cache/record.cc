@@ -16,7 +16,7 @@ constexpr size_t kHeader = kChecksum + 1 + 8;
 constexpr char kCompressed = 1;
 constexpr size_t kCompressAbove = 1024;
 constexpr uint64_t kUnpackedMax = 256u << 20;
-constexpr uint32_t kFields = 19;
+constexpr uint32_t kFields = 27;
 
 class Packer {
  public:
@@ -85,6 +85,7 @@ std::string encode_record(const CacheRecord& r) {
   p.number(r.expires_ms);
   p.number(r.cost_microusd);
   p.text(r.tenant);
+  p.text(r.model);
   p.text(a.id);
   p.number(a.created_s);
   p.text(a.model);
@@ -94,17 +95,30 @@ std::string encode_record(const CacheRecord& r) {
   p.text(a.refusal);
   p.array(a.tool_calls.size());
   for (const ToolCall& t : a.tool_calls) {
-    p.array(3);
+    p.array(4);
     p.text(t.id);
     p.text(t.name);
     p.text(t.arguments);
+    p.number(t.custom ? 1 : 0);
   }
   p.text(a.logprobs);
+  p.text(a.refusal_logprobs);
+  p.text(a.reasoning_field);
+  for (const ExtraMembers* members : {&a.extra, &a.choice_extra, &a.message_extra}) {
+    p.array(members->size());
+    for (const auto& [name, json] : *members) {
+      p.array(2);
+      p.text(name);
+      p.text(json);
+    }
+  }
   p.text(a.finish_reason);
   p.number(a.usage.input_tokens);
   p.number(a.usage.cached_input_tokens);
   p.number(a.usage.output_tokens);
+  p.number(a.usage.cache_write_tokens);
   p.number(a.usage.reported ? a.usage.reasoning_tokens : -1);
+  p.text(a.usage.openai_json);
 
   std::string body(1, '\0');
   const uint64_t size = p.out.size();
@@ -155,6 +169,7 @@ Result<CacheRecord> decode_record(std::string_view bytes, const Digest& key) {
   r.expires_ms = u.number();
   r.cost_microusd = u.number();
   r.tenant = u.text();
+  r.model = u.text();
   a.id = u.text();
   a.created_s = u.number();
   a.model = u.text();
@@ -164,19 +179,32 @@ Result<CacheRecord> decode_record(std::string_view bytes, const Digest& key) {
   a.refusal = u.text();
   const size_t tools = u.array();
   for (size_t i = 0; i < tools && u.good; ++i) {
-    if (u.array() != 3) return damaged;
+    if (u.array() != 4) return damaged;
     ToolCall t;
     t.id = u.text();
     t.name = u.text();
     t.arguments = u.text();
+    t.custom = u.number() != 0;
     a.tool_calls.push_back(std::move(t));
   }
   a.logprobs = u.text();
+  a.refusal_logprobs = u.text();
+  a.reasoning_field = u.text();
+  for (ExtraMembers* members : {&a.extra, &a.choice_extra, &a.message_extra}) {
+    const size_t n = u.array();
+    for (size_t i = 0; i < n && u.good; ++i) {
+      if (u.array() != 2) return damaged;
+      std::string name = u.text();
+      members->emplace_back(std::move(name), u.text());
+    }
+  }
   a.finish_reason = u.text();
   a.usage.input_tokens = u.number();
   a.usage.cached_input_tokens = u.number();
   a.usage.output_tokens = u.number();
+  a.usage.cache_write_tokens = u.number();
   a.usage.reasoning_tokens = u.number();
+  a.usage.openai_json = u.text();
   a.usage.reported = a.usage.reasoning_tokens >= 0;
   if (!a.usage.reported) a.usage.reasoning_tokens = 0;
   if (!u.good || !a.complete()) return damaged;

@@ -20,6 +20,7 @@ struct CacheRecord {
   int64_t expires_ms = 0;
   int64_t cost_microusd = -1;  // what the answer cost; -1: unknown
   std::string tenant;
+  std::string model;        // the one that answered, as the router named it
   std::string openai_body;  // the answer whole, in OpenAI's dialect
   std::string key_hex;
 

@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <array>
 
 namespace samplemind::ai {
@@ -21,30 +22,78 @@ std::string hosted_tool(const JsonValue& tools) {
   return {};
 }
 
-// Media that the request only points at may change behind its address.
+// What the request only points at may change behind its name: remote media, files, an earlier
+// answer kept by the provider.
 std::string outside_reference(const JsonValue& messages) {
   for (const JsonValue& message : messages.items()) {
+    if (!message["audio"]["id"].is_null()) return "an audio id";
     for (const JsonValue& part : message["content"].items()) {
-      const std::string url = part["image_url"]["url"].string_or(part["image_url"].string_or(""));
-      if (!url.empty() && !url.starts_with("data:")) return "remote media";
-      if (part["file"]["file_id"].string() || part["file_id"].string()) return "a file id";
+      for (const auto& [name, value] : part.members()) {
+        if (name == "file_id" || !value["file_id"].is_null()) return "a file id";
+        if (!name.ends_with("_url")) continue;
+        const std::string url = value["url"].string_or(value.string_or(""));
+        if (!url.starts_with("data:")) return "remote media";
+      }
     }
   }
   return {};
 }
 
+// Models that look things up by themselves.
+bool searching_model(std::string_view name) {
+  return name.ends_with(":online") || name.find("-search-preview") != std::string_view::npos ||
+         name.find("-search-api") != std::string_view::npos ||
+         name.find("deep-research") != std::string_view::npos;
+}
+
+// The members of `object` that are not in `known`, as they are; null ones say nothing.
+template <size_t N>
+ExtraMembers extra_members(const JsonValue& object, const std::array<std::string_view, N>& known) {
+  ExtraMembers extra;
+  for (const auto& [name, value] : object.members()) {
+    if (!value.is_null() && std::find(known.begin(), known.end(), name) == known.end())
+      extra.emplace_back(name, value.dump());
+  }
+  return extra;
+}
+constexpr std::array<std::string_view, 7> kAnswerMembers{"id",      "object", "created", "model",
+                                                         "choices", "usage",  "error"};
+constexpr std::array<std::string_view, 5> kChoiceMembers{"index", "message", "delta", "logprobs",
+                                                         "finish_reason"};
+constexpr std::array<std::string_view, 6> kMessageMembers{
+    "role", "content", "refusal", "reasoning", "reasoning_content", "tool_calls"};
+
+void write_extra(JsonWriter& w, const ExtraMembers& extra) {
+  for (const auto& [name, json] : extra) w.key(name).raw(json);
+}
+
+// A count as we can use it: nonsense from outside never becomes a negative or absurd bill.
+int64_t token_count(const JsonValue& v) {
+  return std::clamp<int64_t>(v.integer_or(0), 0, 1'000'000'000);
+}
+
 Usage read_usage(const JsonValue& u) {
   Usage usage;
   usage.reported = u.is_object();
-  usage.input_tokens = u["prompt_tokens"].integer_or(0);
-  usage.output_tokens = u["completion_tokens"].integer_or(0);
-  usage.cached_input_tokens = u["prompt_tokens_details"]["cached_tokens"].integer_or(0);
-  usage.reasoning_tokens = u["completion_tokens_details"]["reasoning_tokens"].integer_or(0);
+  if (!usage.reported) return usage;
+  const JsonValue& input = u["prompt_tokens_details"];
+  usage.input_tokens = token_count(u["prompt_tokens"]);
+  usage.output_tokens = token_count(u["completion_tokens"]);
+  usage.cached_input_tokens = std::min(token_count(input["cached_tokens"]), usage.input_tokens);
+  usage.cache_write_tokens = std::min(token_count(input["cache_write_tokens"]),
+                                      usage.input_tokens - usage.cached_input_tokens);
+  usage.reasoning_tokens = token_count(u["completion_tokens_details"]["reasoning_tokens"]);
+  usage.openai_json = u.dump();
   return usage;
 }
 
 void write_usage(JsonWriter& w, const Usage& u) {
-  w.key("usage").begin_object();
+  w.key("usage");
+  if (!u.openai_json.empty()) {
+    w.raw(u.openai_json);
+    return;
+  }
+  w.begin_object();
   w.field("prompt_tokens", u.input_tokens)
       .field("completion_tokens", u.output_tokens)
       .field("total_tokens", u.input_tokens + u.output_tokens);
@@ -59,13 +108,32 @@ void write_usage(JsonWriter& w, const Usage& u) {
   w.end_object();
 }
 
-std::string logprob_items(const JsonValue& choice) {
+std::string logprob_items(const JsonValue& choice, std::string_view list) {
   std::string out;
-  for (const JsonValue& item : choice["logprobs"]["content"].items()) {
+  for (const JsonValue& item : choice["logprobs"][list].items()) {
     if (!out.empty()) out += ',';
     out += item.dump();
   }
   return out;
+}
+
+void write_logprobs(JsonWriter& w, const std::string& content, const std::string& refusal) {
+  if (content.empty() && refusal.empty()) {
+    w.null();
+    return;
+  }
+  const auto list = [&w](std::string_view name, const std::string& items) {
+    w.key(name);
+    if (items.empty()) {
+      w.null();
+    } else {
+      w.raw("[" + items + "]");
+    }
+  };
+  w.begin_object();
+  list("content", content);
+  list("refusal", refusal);
+  w.end_object();
 }
 
 void write_text_or_null(JsonWriter& w, std::string_view name, const std::string& text) {
@@ -81,15 +149,37 @@ void write_head(JsonWriter& w, const ChatAnswer& a, std::string_view object) {
   w.field("id", a.id).field("object", object).field("created", a.created_s).field("model", a.model);
 }
 
-void write_tool(JsonWriter& w, const std::string& id, const std::string& name,
-                const std::string& arguments, std::optional<size_t> index) {
+// `index` only within a stream, where later pieces have neither id nor name.
+void write_tool(JsonWriter& w, const ToolCall& t, std::optional<size_t> index) {
+  const bool first = !index || !t.name.empty();
   w.begin_object();
   if (index) w.field("index", *index);
-  if (!id.empty()) w.field("id", id);
-  if (!index || !name.empty()) w.field("type", "function");
-  w.key("function").begin_object();
-  if (!index || !name.empty()) w.field("name", name);
-  w.field("arguments", arguments).end_object().end_object();
+  if (!t.id.empty()) w.field("id", t.id);
+  if (first) w.field("type", t.custom ? "custom" : "function");
+  w.key(t.custom ? "custom" : "function").begin_object();
+  if (first) w.field("name", t.name);
+  w.field(t.custom ? "input" : "arguments", t.arguments).end_object().end_object();
+}
+
+ToolCall read_tool(const JsonValue& t) {
+  ToolCall call;
+  call.custom = t["custom"].is_object();
+  const JsonValue& body = t[call.custom ? "custom" : "function"];
+  call.id = t["id"].string_or("");
+  call.name = body["name"].string_or("");
+  call.arguments = body[call.custom ? "input" : "arguments"].string_or("");
+  return call;
+}
+
+std::string_view reasoning_field(const std::string& name) {
+  return name.empty() ? std::string_view("reasoning_content") : std::string_view(name);
+}
+
+std::string read_reasoning(const JsonValue& message, std::string& field) {
+  if (auto text = message["reasoning_content"].string(); text && !text->empty()) return *text;
+  auto text = message["reasoning"].string();
+  if (text && !text->empty()) field = "reasoning";
+  return text.value_or("");
 }
 
 size_t skip_string(std::string_view s,
@@ -154,6 +244,13 @@ Result<OpenAiRequest> read_openai_request(std::string_view body) {
     return Error(ErrorCode::kInvalidArgument, "the request's body is " + parsed.error().message());
   const JsonValue& r = *parsed;
   if (!r.is_object()) return bad("the request's body must be a JSON object");
+  // Readers differ in which of two equal names they take: what we understand must be what the
+  // provider does.
+  std::vector<std::string_view> names;
+  for (const auto& [name, value] : r.members()) names.push_back(name);
+  std::sort(names.begin(), names.end());
+  if (const auto twice = std::adjacent_find(names.begin(), names.end()); twice != names.end())
+    return bad("'" + std::string(*twice) + "' is given twice");
   OpenAiRequest out;
   if (!r["model"].string() || r["model"].string()->empty())
     return bad("'model' is missing: name a model, or use \"auto\"");
@@ -171,17 +268,21 @@ Result<OpenAiRequest> read_openai_request(std::string_view body) {
   out.stream = r["stream"].bool_or(false);
   out.include_usage = r["stream_options"]["include_usage"].bool_or(false);
   out.sampling = r["temperature"].number_or(1) > 0;
+  const auto given = [&r](std::string_view name) { return !r[name].is_null(); };
   if (const std::string tool = hosted_tool(r["tools"]); !tool.empty()) {
     out.never_cache = "the hosted tool " + tool;
-  } else if (!r["web_search_options"].is_null()) {
+  } else if (given("web_search_options") || given("plugins") || searching_model(out.model)) {
     out.never_cache = "web search";
   } else if (r["background"].bool_or(false)) {
     out.never_cache = "a background job";
+  } else if (given("previous_response_id") || given("conversation") || given("cached_content") ||
+             given("file_ids")) {
+    out.never_cache = "a reference to what the provider keeps";
   } else if (r["store"].is_bool() && !r["store"].bool_or(true)) {
     out.never_cache = "store: false";
   } else if (r["n"].number_or(1) != 1) {
     out.never_cache = "several choices";
-  } else if (!r["modalities"].is_null() && r["audio"].is_object()) {
+  } else if (given("audio")) {
     out.never_cache = "audio output";
   } else {
     out.never_cache = outside_reference(r["messages"]);
@@ -227,6 +328,7 @@ std::string write_openai_answer(const ChatAnswer& a) {
   JsonWriter w(out);
   w.begin_object();
   write_head(w, a, "chat.completion");
+  write_extra(w, a.extra);
   w.key("choices")
       .begin_array()
       .begin_object()
@@ -241,20 +343,19 @@ std::string write_openai_answer(const ChatAnswer& a) {
     w.value(a.text);
   }
   write_text_or_null(w, "refusal", a.refusal);
-  if (!a.reasoning.empty()) w.field("reasoning_content", a.reasoning);
+  if (!a.reasoning.empty()) w.field(reasoning_field(a.reasoning_field), a.reasoning);
   if (!a.tool_calls.empty()) {
     w.key("tool_calls").begin_array();
-    for (const ToolCall& t : a.tool_calls) write_tool(w, t.id, t.name, t.arguments, std::nullopt);
+    for (const ToolCall& t : a.tool_calls) write_tool(w, t, std::nullopt);
     w.end_array();
   }
+  write_extra(w, a.message_extra);
   w.end_object();
   w.key("logprobs");
-  if (a.logprobs.empty()) {
-    w.null();
-  } else {
-    w.raw("{\"content\":[" + a.logprobs + "],\"refusal\":null}");
-  }
-  w.field("finish_reason", a.finish_reason).end_object().end_array();
+  write_logprobs(w, a.logprobs, a.refusal_logprobs);
+  w.field("finish_reason", a.finish_reason);
+  write_extra(w, a.choice_extra);
+  w.end_object().end_array();
   if (a.usage.reported) write_usage(w, a.usage);
   w.end_object();
   return out;
@@ -265,21 +366,46 @@ std::string write_openai_chunk(const ChatAnswer& head, const ChatDelta& d, bool 
   JsonWriter w(out);
   w.begin_object();
   write_head(w, head, "chat.completion.chunk");
+  write_extra(w, d.extra);
   w.key("choices").begin_array().begin_object().field("index", 0).key("delta").begin_object();
   if (first) w.field("role", "assistant");
-  if (!d.text.empty() || (first && d.tools.empty())) w.field("content", d.text);
-  if (!d.reasoning.empty()) w.field("reasoning_content", d.reasoning);
+  if (!d.text.empty() || (first && d.tools.empty() && d.refusal.empty() && d.reasoning.empty()))
+    w.field("content", d.text);
+  if (!d.reasoning.empty()) w.field(reasoning_field(head.reasoning_field), d.reasoning);
   if (!d.refusal.empty()) w.field("refusal", d.refusal);
   if (!d.tools.empty()) {
     w.key("tool_calls").begin_array();
-    for (const ChatDelta::Tool& t : d.tools) write_tool(w, t.id, t.name, t.arguments, t.index);
+    for (const ChatDelta::Tool& t : d.tools)
+      write_tool(w, ToolCall{t.id, t.name, t.arguments, t.custom}, t.index);
     w.end_array();
   }
+  write_extra(w, d.message_extra);
   w.end_object();
-  if (!d.logprobs.empty())
-    w.key("logprobs").raw("{\"content\":[" + d.logprobs + "],\"refusal\":null}");
+  if (!d.logprobs.empty() || !d.refusal_logprobs.empty()) {
+    w.key("logprobs");
+    write_logprobs(w, d.logprobs, d.refusal_logprobs);
+  }
   write_text_or_null(w, "finish_reason", d.finish_reason);
+  write_extra(w, d.choice_extra);
   w.end_object().end_array().end_object();
+  return out;
+}
+
+std::string with_role(std::string_view chunk) {
+  std::string out(chunk);
+  for (const JsonMember& top : top_level_members(chunk)) {
+    if (top.key != "choices") continue;
+    const size_t choice = chunk.find('{', top.value_begin);
+    if (choice >= top.value_end) break;
+    for (const JsonMember& m : top_level_members(chunk.substr(choice))) {
+      if (m.key != "delta" || chunk[choice + m.value_begin] != '{') continue;
+      const size_t inside = choice + m.value_begin + 1;
+      const bool empty = chunk[skip_space(chunk, inside)] == '}';
+      out.insert(inside, empty ? "\"role\":\"assistant\"" : "\"role\":\"assistant\",");
+      return out;
+    }
+    break;
+  }
   return out;
 }
 
@@ -310,13 +436,18 @@ std::string write_openai_stream(const ChatAnswer& a, bool include_usage) {
   body.text = a.text;
   body.refusal = a.refusal;
   body.logprobs = a.logprobs;
+  body.refusal_logprobs = a.refusal_logprobs;
+  body.message_extra = a.message_extra;
+  body.extra = a.extra;
   for (size_t i = 0; i < a.tool_calls.size(); ++i)
-    body.tools.push_back({i, a.tool_calls[i].id, a.tool_calls[i].name, a.tool_calls[i].arguments});
+    body.tools.push_back({i, a.tool_calls[i].id, a.tool_calls[i].name, a.tool_calls[i].arguments,
+                          a.tool_calls[i].custom});
   event(body);
   ChatDelta end;
   end.finish_reason = a.finish_reason;
+  end.choice_extra = a.choice_extra;
   event(end);
-  if (include_usage) out += "data: " + write_openai_usage_chunk(a) + "\n\n";
+  if (include_usage && a.usage.reported) out += "data: " + write_openai_usage_chunk(a) + "\n\n";
   out += "data: [DONE]\n\n";
   return out;
 }
@@ -335,13 +466,15 @@ Result<ChatAnswer> read_openai_answer(std::string_view body, size_t& choices) {
   a.created_s = r["created"].integer_or(0);
   a.model = r["model"].string_or("");
   a.text = message["content"].string_or("");
-  a.reasoning = message["reasoning_content"].string_or(message["reasoning"].string_or(""));
+  a.lossy = !message["content"].is_null() && !message["content"].is_string();
+  a.reasoning = read_reasoning(message, a.reasoning_field);
   a.refusal = message["refusal"].string_or("");
-  for (const JsonValue& t : message["tool_calls"].items()) {
-    a.tool_calls.push_back({t["id"].string_or(""), t["function"]["name"].string_or(""),
-                            t["function"]["arguments"].string_or("")});
-  }
-  a.logprobs = logprob_items(choice);
+  for (const JsonValue& t : message["tool_calls"].items()) a.tool_calls.push_back(read_tool(t));
+  a.logprobs = logprob_items(choice, "content");
+  a.refusal_logprobs = logprob_items(choice, "refusal");
+  a.extra = extra_members(r, kAnswerMembers);
+  a.choice_extra = extra_members(choice, kChoiceMembers);
+  a.message_extra = extra_members(message, kMessageMembers);
   a.finish_reason = choice["finish_reason"].string_or("");
   a.usage = read_usage(r["usage"]);
   return a;
@@ -370,20 +503,28 @@ Result<ChatDelta> read_openai_chunk(std::string_view data, size_t& choices_max, 
     if (index != 0) continue;
     const JsonValue& delta = choice["delta"];
     d.text += delta["content"].string_or("");
-    d.reasoning += delta["reasoning_content"].string_or(delta["reasoning"].string_or(""));
+    d.lossy |= !delta["content"].is_null() && !delta["content"].is_string();
+    d.reasoning += read_reasoning(delta, d.reasoning_field);
+    d.has_role |= !delta["role"].is_null();
     d.refusal += delta["refusal"].string_or("");
     for (const JsonValue& t : delta["tool_calls"].items()) {
       const auto tool = static_cast<size_t>(t["index"].integer_or(0));
       if (tool > 255)
         return Error(ErrorCode::kUpstream,
                      "the provider's stream holds a tool call with index " + std::to_string(tool));
-      d.tools.push_back({tool, t["id"].string_or(""), t["function"]["name"].string_or(""),
-                         t["function"]["arguments"].string_or("")});
+      const ToolCall call = read_tool(t);
+      d.tools.push_back({tool, call.id, call.name, call.arguments, call.custom});
     }
-    d.logprobs = logprob_items(choice);
+    d.logprobs = logprob_items(choice, "content");
+    d.refusal_logprobs = logprob_items(choice, "refusal");
+    d.choice_extra = extra_members(choice, kChoiceMembers);
+    d.message_extra = extra_members(delta, kMessageMembers);
     d.finish_reason = choice["finish_reason"].string_or("");
   }
+  d.extra = extra_members(r, kAnswerMembers);
   d.openai_data = std::string(data);
+  // An event's data may stand on several lines; between JSON's tokens a space is as good.
+  std::replace(d.openai_data.begin(), d.openai_data.end(), '\n', ' ');
   return d;
 }
 

@@ -33,6 +33,9 @@ std::string rewrite_openai_request(std::string_view body, std::string_view model
 std::string write_openai_answer(const ChatAnswer& answer);
 // One chunk's JSON. `first` adds the role.
 std::string write_openai_chunk(const ChatAnswer& head, const ChatDelta& delta, bool first);
+// The chunk's JSON with the role in its first choice's delta: some servers leave it out, and
+// clients rely on it. REQUIRES: valid JSON.
+std::string with_role(std::string_view chunk);
 // The extra last chunk with the usage.
 std::string write_openai_usage_chunk(const ChatAnswer& answer);
 // The whole answer as an event stream, [DONE] included.
