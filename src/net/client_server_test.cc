@@ -5,6 +5,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <array>
+#include <atomic>
 #include <cstdio>
 #include <filesystem>
 
@@ -43,6 +45,30 @@ Task<void> cut(Exchange& exchange) {
   ResponseHead head;
   Result<void> done = co_await exchange.start(std::move(head));
   if (done.ok()) done = co_await exchange.write("some");
+}
+
+struct Seen {
+  std::atomic<int> waiting{0};
+  std::atomic<int> cancelled{0};
+  std::atomic<int> failed_writes{0};
+  std::atomic<size_t> written{0};
+};
+
+Task<void> wait_for_cancel(Exchange& exchange, Loop& loop, Seen& seen) {
+  ++seen.waiting;
+  const bool slept = co_await loop.sleep_for(std::chrono::seconds(20), exchange.cancel());
+  if (!slept) ++seen.cancelled;
+}
+
+Task<void> flood(Exchange& exchange, Seen& seen) {
+  ResponseHead head;
+  Result<void> done = co_await exchange.start(std::move(head));
+  const std::string piece(64 << 10, 'x');
+  for (int i = 0; i < 4096 && done.ok(); ++i) {  // 256 MB
+    done = co_await exchange.write(piece);
+    if (done.ok()) seen.written += piece.size();
+  }
+  if (!done.ok()) ++seen.failed_writes;
 }
 
 class ClientServerTest : public ::testing::TestWithParam<bool> {
@@ -99,8 +125,10 @@ class ClientServerTest : public ::testing::TestWithParam<bool> {
       options.tls.certificate_file = file("cert.pem");
       options.tls.key_file = file("key.pem");
     }
-    auto factory = [](Loop&, size_t) -> Handler {
-      return [](Exchange& exchange) -> Task<void> {
+    auto factory = [this](Loop& loop, size_t) -> Handler {
+      return [this, &loop](Exchange& exchange) -> Task<void> {
+        if (exchange.request().path() == "/wait") return wait_for_cancel(exchange, loop, seen_);
+        if (exchange.request().path() == "/flood") return flood(exchange, seen_);
         if (exchange.request().path() == "/stream") return streamed(exchange);
         if (exchange.request().path() == "/cut") return cut(exchange);
         return echo(exchange);
@@ -119,6 +147,7 @@ class ClientServerTest : public ::testing::TestWithParam<bool> {
   }
 
   std::filesystem::path directory_;
+  Seen seen_;
   std::unique_ptr<Server> server_;
   std::string base_;
 };
@@ -173,6 +202,85 @@ TEST_P(ClientServerTest, ManyRequestsAtOnceGetTheirOwnAnswers) {
   for (int i = 0; i < 20; ++i) loop.spawn(fetch_many(*client, base_ + "/echo", 25, good, ended));
   while (ended < 20) loop.run_until_done(loop.sleep_for(milliseconds(1)));
   EXPECT_EQ(good, 500);
+}
+
+Task<void> fetch_and_forget(Client& client, ClientRequest request, CancelToken cancel, int& ended) {
+  Result<Answer> answer = co_await fetch(client, std::move(request), cancel);
+  EXPECT_TRUE(answer.ok() || answer.error().code() == ErrorCode::kCancelled)
+      << answer.error().message();
+  ++ended;
+}
+
+TEST_P(ClientServerTest, ACancelledRequestCancelsItsExchangeWithin100Ms) {
+  serve(GetParam());
+  Loop loop;
+  auto client = Client::create(loop, trusting());
+  CancelToken cancel = CancelToken::create();
+  int ended = 0;
+  loop.spawn(fetch_and_forget(*client, make_request("GET", base_ + "/wait"), cancel, ended));
+  while (seen_.waiting == 0) loop.run_until_done(loop.sleep_for(milliseconds(1)));
+  const auto from = std::chrono::steady_clock::now();
+  cancel.cancel();
+  while (seen_.cancelled == 0 || ended == 0) loop.run_until_done(loop.sleep_for(milliseconds(1)));
+  EXPECT_LT(std::chrono::steady_clock::now() - from, milliseconds(100));
+}
+
+TEST_P(ClientServerTest, AnAnswerThatIsNotReadHoldsItsWriterBackAndNobodyElse) {
+  serve(GetParam());
+  Loop loop;
+  auto client = Client::create(loop, trusting());
+  auto stuck = loop.run_until_done(client->send(make_request("GET", base_ + "/flood")));
+  ASSERT_TRUE(stuck.ok());
+  size_t before = 1;
+  while (before != seen_.written) {  // until it stands still
+    before = seen_.written;
+    loop.run_until_done(loop.sleep_for(milliseconds(50)));
+  }
+  EXPECT_LT(before, size_t{32} << 20);
+  auto other = loop.run_until_done(fetch(*client, make_request("POST", base_ + "/echo", "x")));
+  ASSERT_TRUE(other.ok());
+  // Reading lets it go on.
+  size_t read = 0;
+  while (read < before + (1 << 20)) {
+    auto piece = loop.run_until_done((*stuck)->read_some());
+    ASSERT_TRUE(piece.ok());
+    ASSERT_FALSE(piece->empty());
+    read += piece->size();
+  }
+  EXPECT_GT(seen_.written, before);
+}
+
+TEST_P(ClientServerTest, RandomCancelsLeakNothing) {
+  serve(GetParam());
+  Loop loop;
+  ClientOptions options = trusting();
+  options.connections_per_host_max = 10;
+  options.pool_timeout = std::chrono::seconds(60);
+  auto client = Client::create(loop, options);
+  uint64_t state = 7;
+  auto random = [&](size_t below) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return static_cast<size_t>(state >> 33) % below;
+  };
+  int ended = 0;
+  constexpr int kRequests = 400;
+  std::vector<Loop::Timer> timers;
+  for (int i = 0; i < kRequests; ++i) {
+    const char* path = std::array{"/echo", "/stream", "/wait"}[random(3)];
+    CancelToken cancel = CancelToken::create();
+    loop.spawn(fetch_and_forget(
+        *client, make_request("POST", base_ + path, std::string(random(100000), 'x')), cancel,
+        ended));
+    timers.push_back(
+        loop.after(std::chrono::microseconds(random(300000)), [cancel] { cancel.cancel(); }));
+  }
+  while (ended < kRequests) loop.run_until_done(loop.sleep_for(milliseconds(1)));
+  EXPECT_LE(client->connections(), 10u);
+  client.reset();
+  for (int i = 0; i < 5000 && server_->connections() > 0; ++i)
+    loop.run_until_done(loop.sleep_for(milliseconds(1)));
+  EXPECT_EQ(server_->connections(), 0u);
+  EXPECT_EQ(server_->active_exchanges(), 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(ClearAndTls, ClientServerTest, ::testing::Bool(),

@@ -384,13 +384,14 @@ void Stream::ended(End how, std::string why) {
 
 void Stream::deliver(bool top_level) {
   if (!top_level) {
-    // Somebody is in the middle of using us: through the queue.
-    if (end_state_ != End::kOpen && on_end) {
-      loop_.post([weak = weak_from_this()] {
-        auto self = weak.lock();
-        if (self && self->on_end) std::exchange(self->on_end, nullptr)();
-      });
-    }
+    // Somebody is in the middle of using us: through the queue. Reading must go on there, too, or
+    // the peer's end would not be seen while the reader is busy with what has come.
+    loop_.post([weak = weak_from_this()] {
+      auto self = weak.lock();
+      if (!self) return;
+      if (self->end_state_ != End::kOpen && self->on_end) std::exchange(self->on_end, nullptr)();
+      self->pump(true);
+    });
     if (stop_on_input_) writable_.notify();
     readable.notify();
     return;
