@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""samplemind test: builds what is stale and runs the tests in parallel on all cores.
+
+  samplemind test              all but the long ones
+  samplemind test --fast       unit tests only
+  samplemind test --changed    only tests whose program or data changed since they last passed
+  samplemind test --filter RE  only tests whose name matches
+  samplemind test --sanitize   unit tests under AddressSanitizer+UBSan and ThreadSanitizer instead
+  samplemind test --long       the long ones too: soaks, kills, large libraries, image builds
+"""
+import argparse, hashlib, json, os, pathlib, re, subprocess, sys
+import xml.etree.ElementTree as ET
+
+CORES = os.cpu_count() or 1
+
+
+def ctest(build, *args):
+    return subprocess.run(["ctest", "--test-dir", str(build), *args], capture_output=True, text=True)
+
+
+def listing(build):
+    """Name -> {labels, inputs (files whose content decides the result), gtest?} of every test."""
+    out = ctest(build, "--show-only=json-v1")
+    if out.returncode != 0:
+        sys.exit(f"ctest could not list the tests:\n{out.stdout}{out.stderr}")
+    tests = {}
+    for t in json.loads(out.stdout)["tests"]:
+        properties = {p["name"]: p["value"] for p in t.get("properties", [])}
+        words = list(t.get("command", [])) + list(properties.get("REQUIRED_FILES", []))
+        # An environment variable that names a file (the service's binary) is an input too.
+        words += [v.split("=", 1)[1] for v in properties.get("ENVIRONMENT", []) if "=" in v]
+        tests[t["name"]] = {"labels": properties.get("LABELS", []), "inputs": sorted({w for w in words if os.path.isfile(w)})}
+    return tests
+
+
+def digest(inputs, cache={}):
+    total = hashlib.sha256()
+    for path in inputs:
+        if path not in cache:
+            cache[path] = hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+        total.update(f"{path} {cache[path]}\n".encode())
+    return total.hexdigest()
+
+
+def support_files(root):
+    """Shared test code: a change there concerns every integration test."""
+    return [str(p) for p in sorted((root / "tests").rglob("*.py"))]
+
+
+def run(build, names, jobs):
+    """Runs the named tests; gives {name: passed|failed|skipped}."""
+    if not names:
+        return {}
+    junit = build / "junit.xml"
+    junit.unlink(missing_ok=True)
+    pattern = "^(" + "|".join(re.escape(n) for n in names) + ")$"
+    subprocess.run(["ctest", "--test-dir", str(build), "-R", pattern, "-j", str(jobs), "--output-on-failure", "--output-junit", str(junit), "--no-tests=error"])
+    results = {n: "failed" for n in names}  # a test that left no result has not passed
+    if junit.exists():
+        for case in ET.parse(junit).getroot().iter("testcase"):
+            status = case.get("status")
+            results[case.get("name")] = "passed" if status == "run" else "skipped" if status in ("notrun", "disabled") or case.find("skipped") is not None else "failed"
+            if results[case.get("name")] == "skipped":
+                text = (case.findtext("system-out") or "").strip().splitlines()
+                print(f"skipped: {case.get('name')}: {text[-1] if text else 'no reason given'}")
+    return results
+
+
+def sanitized(root, filter_re):
+    """Unit tests under both sanitizer builds. Name -> result, the build's name in front."""
+    results = {}
+    options = {"asan": {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=0", "UBSAN_OPTIONS": "print_stacktrace=1"},
+               "tsan": {"TSAN_OPTIONS": f"halt_on_error=1:suppressions={root}/tools/tsan.supp"}}
+    for preset, env in options.items():
+        build = root / "build" / preset
+        for step in (["cmake", "--preset", preset], ["ninja", "-C", str(build), "-k", "0"]):
+            done = subprocess.run(step, cwd=root, capture_output=True, text=True)
+            if done.returncode != 0:
+                print(done.stdout[-6000:], done.stderr[-2000:], sep="")
+                print(f"0 passed, 1 failed")
+                sys.exit(f"the {preset} build failed")
+        os.environ.update(env)
+        tests = listing(build)
+        wanted = "concurrent" if preset == "tsan" else "unit"
+        names = [n for n, t in tests.items() if wanted in t["labels"] and re.search(filter_re, n)]
+        results |= {f"{preset}: {n}": r for n, r in run(build, names, CORES).items()}
+    return results
+
+
+def main():
+    a = argparse.ArgumentParser(prog="samplemind test", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("--fast", action="store_true", help="unit tests only")
+    a.add_argument("--changed", action="store_true", help="only what changed since its last pass")
+    a.add_argument("--filter", default="", metavar="RE", help="only tests whose name matches")
+    a.add_argument("--sanitize", action="store_true", help="unit tests under the sanitizers")
+    a.add_argument("--long", action="store_true", help="the long tests too")
+    a.add_argument("--root", default=str(pathlib.Path(__file__).resolve().parent.parent), help=argparse.SUPPRESS)
+    a.add_argument("--build", help=argparse.SUPPRESS)
+    o = a.parse_args()
+    root = pathlib.Path(o.root)
+    build = pathlib.Path(o.build) if o.build else root / "build/release"
+    if o.sanitize:
+        results = sanitized(root, o.filter)
+        return report(results, 0)
+
+    tests = listing(build)
+    names = [n for n, t in tests.items() if re.search(o.filter, n)]
+    if o.fast:
+        names = [n for n in names if "unit" in tests[n]["labels"]]
+    elif not o.long:
+        names = [n for n in names if "long" not in tests[n]["labels"]]
+    state_file = build / "last-pass.json"
+    state = json.loads(state_file.read_text()) if state_file.exists() else {}
+    shared = support_files(root)
+    now = {n: digest(tests[n]["inputs"] + ([] if "unit" in tests[n]["labels"] else shared)) for n in names}
+    unchanged = [n for n in names if o.changed and state.get(n) == now[n]]
+    for n in unchanged:
+        names.remove(n)
+    results = run(build, names, CORES)
+    for n, r in results.items():
+        state.pop(n, None)
+        if r == "passed":
+            state[n] = now[n]
+    state_file.write_text(json.dumps(state, indent=1))
+    return report(results, len(unchanged))
+
+
+def report(results, unchanged):
+    count = {k: sum(1 for r in results.values() if r == k) for k in ("passed", "failed", "skipped")}
+    for n, r in sorted(results.items()):
+        if r == "failed":
+            print(f"FAILED: {n}")
+    if unchanged:
+        print(f"{unchanged} unchanged since their last pass")
+    print(f"{count['passed']} passed, {count['failed']} failed" + (f", {count['skipped']} skipped" if count["skipped"] else ""))
+    if count["failed"]:
+        return 1
+    if not results and not unchanged:
+        print("no test matched", file=sys.stderr)
+        return 1
+    # CI has everything that a test may ask for: a skip there hides something.
+    allowed = os.environ.get("SAMPLEMIND_ALLOWED_SKIPS", "")
+    if os.environ.get("CI") == "true" and any(r == "skipped" and n not in allowed.split(",") for n, r in results.items()):
+        print("a test was skipped, which CI does not allow", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
