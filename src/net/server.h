@@ -53,7 +53,9 @@ class Exchange {
   virtual const RequestHead& request() const = 0;
   virtual std::string_view peer_address() const = 0;  // "127.0.0.1"
   virtual bool secure() const = 0;                    // TLS
-  // Fires when the client goes away or the server is stopped for good.
+  // Fires when the client goes away or the server is stopped for good. A client that ends its own
+  // sending counts as gone: what a handler still answers reaches it, but one that obeys this token
+  // gives up.
   virtual CancelToken cancel() const = 0;
 
   // The next piece of the body; empty at its end. The view is valid until the next call.
