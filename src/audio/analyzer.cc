@@ -20,9 +20,10 @@ namespace {
 static_assert(kRhythmRateHz == kKeyRateHz, "one resampler feeds both");
 constexpr int kRateHz = kRhythmRateHz;
 constexpr size_t kBlockFrames = 16384;
-constexpr double kPitchSpan_s = 3;    // a note's pitch is looked for in its first seconds
-constexpr double kRhythmMin_s = 1.2;  // two beats at 100 BPM
-constexpr double kLoopMax_s = 40;     // longer files are music, not loops
+constexpr double kPitchSpan_s = 3;     // a note's pitch is looked for in its first seconds
+constexpr double kRhythmMin_s = 1.2;   // two beats at 100 BPM
+constexpr double kLoopMax_s = 15.5;    // longer files are music
+constexpr float kClearAttack = 0.25f;  // of onset strength: a drum has 1, a bowed note 0.1
 
 struct MeterDeleter {
   void operator()(ebur128_state* p) const { ebur128_destroy(&p); }
@@ -136,23 +137,25 @@ class Measurement {
     if (peak > 0) a.true_peak_dbtp = finite(20 * std::log10(peak));
   }
 
-  // One-shot: the sound's energy comes at once and dies away. The rest up to kLoopMax_s is a loop.
+  // A loop has several clear attacks after its start; a one-shot may shimmer, beat and decay, but
+  // is struck once. What is longer than a loop of eight slow bars is a piece of music.
   std::string content(const Analysis& a) const {
-    const std::vector<float>& e = strength_.energy();
     if (a.duration_s > kLoopMax_s) return "music";
     if (a.duration_s < 0.6) return "oneshot";
+    const std::vector<float>& level = strength_.energy();
     double total = 0;
-    for (const float v : e) total += static_cast<double>(v) * v;
     double head = 0;
-    const size_t third = e.size() / 3;
-    for (size_t i = 0; i < third; ++i) head += static_cast<double>(e[i]) * e[i];
-    const auto strong =
-        std::count_if(a.onsets_s.begin(), a.onsets_s.end(), [&](double t) { return t > 0.12; });
-    if (total <= 0) return "oneshot";
-    if (strong == 0) return "oneshot";
-    if (strong <= 2 && head > 0.75 * total) return "oneshot";
-    if (strong <= 1 && a.duration_s < 6) return "oneshot";
-    return a.duration_s > 20 ? "music" : "loop";
+    for (size_t i = 0; i < level.size(); ++i) {
+      const double power = static_cast<double>(level[i]) * level[i];
+      total += power;
+      if (i < level.size() / 3) head += power;
+    }
+    const auto attacks = std::count_if(a.onsets_s.begin(), a.onsets_s.end(), [&](double t) {
+      const auto i = static_cast<size_t>(t * kRhythmFps + 0.5);
+      return t > 0.12 && i < strength_.full().size() && strength_.full()[i] >= kClearAttack;
+    });
+    if (attacks <= 2 || (attacks <= 5 && head > 0.8 * total)) return "oneshot";
+    return "loop";
   }
 
   void hear(Analysis& a) const {
