@@ -37,16 +37,18 @@ struct OpenFile {
   ~OpenFile() { ::close(fd); }
   int fd;
   uint64_t size = 0;
+  int64_t mtime_ns = 0;
 };
 
 Result<std::shared_ptr<OpenFile>> open_file(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return errno_error(errno, "the sound's file");
+  if (fd < 0) return errno_error(errno, "open " + path);
   auto file = std::make_shared<OpenFile>(fd);
   struct stat s {};
   if (::fstat(fd, &s) != 0 || !S_ISREG(s.st_mode))
     return Error(ErrorCode::kNotFound, "the sound's file is no regular file any more");
   file->size = static_cast<uint64_t>(s.st_size);
+  file->mtime_ns = int64_t{s.st_mtim.tv_sec} * 1000000000 + s.st_mtim.tv_nsec;
   return file;
 }
 
@@ -84,11 +86,56 @@ Result<std::string> to_wav(const std::string& path) {
   return out + data;
 }
 
-net::Task<void> not_satisfiable(net::Exchange& exchange, uint64_t size) {
-  net::ResponseHead head;
-  head.status = 416;
-  head.headers.add("content-range", "bytes */" + std::to_string(size));
-  (void)(co_await exchange.respond(std::move(head), {})).ok();
+// The range that is to be sent, with its headers and status; nothing when the request was answered.
+net::Task<std::optional<ByteRange>> choose_range(net::Exchange& exchange, net::ResponseHead& head,
+                                                 uint64_t size) {
+  const net::Headers& asked = exchange.request().headers;
+  const std::string etag(head.headers.get("etag").value_or(""));
+  ByteRange all{0, size == 0 ? 0 : size - 1};
+  // If-Range: parts only of the very bytes that the client has a part of.
+  const bool same = asked.get("if-range").value_or(etag) == etag;
+  if (!same || !asked.has("range")) co_return all;
+  bool unsatisfiable = false;
+  const auto range = parse_byte_range(*asked.get("range"), size, unsatisfiable);
+  if (unsatisfiable) {
+    net::ResponseHead refusal;
+    refusal.status = 416;
+    refusal.headers.add("content-range", "bytes */" + std::to_string(size));
+    refusal.headers.add("content-type", "application/problem+json");
+    const std::string body = problem_json(416, "Range not satisfiable",
+                                          "the sound has " + std::to_string(size) + " bytes");
+    (void)(co_await exchange.respond(std::move(refusal), body)).ok();
+    co_return std::nullopt;
+  }
+  if (!range) co_return all;
+  head.status = 206;
+  head.headers.add("content-range", "bytes " + std::to_string(range->first) + "-" +
+                                        std::to_string(range->last) + "/" + std::to_string(size));
+  co_return *range;
+}
+
+net::Task<void> send_file(net::Exchange& exchange, ThreadPool& blocking,
+                          std::shared_ptr<OpenFile> file, ByteRange range) {
+  const uint64_t total = file->size == 0 ? 0 : range.last - range.first + 1;
+  for (uint64_t at = 0; at < total;) {
+    const size_t want = static_cast<size_t>(std::min<uint64_t>(kPiece, total - at));
+    const uint64_t offset = range.first + at;
+    std::function<Result<std::string>()> reading = [file, offset, want]() -> Result<std::string> {
+      std::string piece(want, '\0');
+      const ssize_t n = ::pread(file->fd, piece.data(), want, static_cast<off_t>(offset));
+      if (n <= 0) return Error(ErrorCode::kDataLoss, "the file became shorter while it was sent");
+      piece.resize(static_cast<size_t>(n));
+      return piece;
+    };
+    const auto piece = co_await net::offload<std::string>(blocking, std::move(reading));
+    if (!piece.ok()) {
+      exchange.abort();
+      co_return;
+    }
+    if (!(co_await exchange.write(*piece)).ok()) co_return;
+    at += piece->size();
+  }
+  (void)(co_await exchange.finish()).ok();
 }
 
 }  // namespace
@@ -131,87 +178,54 @@ net::Task<void> serve_audio(net::Exchange& exchange, ThreadPool& blocking,
                             const library::Sample& sample) {
   const std::string path = sample.file.path;
   const std::string_view type = type_of(sample.analysis.format);
-  const std::string range_header(exchange.request().headers.get("range").value_or(""));
-  const std::string etag =
-      "\"" +
-      (sample.digest_hex.empty() ? std::to_string(sample.id) : sample.digest_hex.substr(0, 32)) +
-      "\"";
+  std::function<Result<std::shared_ptr<OpenFile>>()> opening = [path] { return open_file(path); };
+  auto opened = co_await net::offload<std::shared_ptr<OpenFile>>(blocking, std::move(opening));
+  if (!opened.ok()) {
+    co_await respond_problem(exchange, std::move(opened).error());
+    co_return;
+  }
+  const std::shared_ptr<OpenFile> file = *opened;
+  // The file may have changed since it was scanned: its own stamp is part of the validator.
+  const std::string etag = "\"" + sample.digest_hex.substr(0, 16) + "-" +
+                           std::to_string(file->size) + "-" + std::to_string(file->mtime_ns) + "\"";
   net::ResponseHead head;
   head.headers.add("etag", etag);
   head.headers.add("cache-control", "private, no-cache");
   head.headers.add("accept-ranges", "bytes");
   head.headers.add("x-content-type-options", "nosniff");
+  head.headers.add("cross-origin-resource-policy", "same-origin");
   if (exchange.request().headers.get("if-none-match").value_or("") == etag) {
     head.status = 304;
     (void)(co_await exchange.respond(std::move(head), {})).ok();
     co_return;
   }
-  bool unsatisfiable = false;
   if (type.empty()) {
     std::function<Result<std::string>()> work = [path] { return to_wav(path); };
-    auto wav = co_await net::offload<std::string>(blocking, std::move(work));
+    const auto wav = co_await net::offload<std::string>(blocking, std::move(work));
     if (!wav.ok()) {
-      co_await respond_problem(exchange, std::move(wav).error());
+      Error error = wav.error();
+      co_await respond_problem(exchange, std::move(error));
       co_return;
     }
     head.headers.add("content-type", "audio/wav");
-    std::string_view body = *wav;
-    if (const auto range = parse_byte_range(range_header, body.size(), unsatisfiable)) {
-      head.status = 206;
-      head.headers.add("content-range", "bytes " + std::to_string(range->first) + "-" +
-                                            std::to_string(range->last) + "/" +
-                                            std::to_string(body.size()));
-      body = body.substr(range->first, range->last - range->first + 1);
-    }
-    if (unsatisfiable) {
-      co_await not_satisfiable(exchange, wav->size());
-    } else {
-      (void)(co_await exchange.respond(std::move(head), body)).ok();
-    }
+    const auto range = co_await choose_range(exchange, head, wav->size());
+    if (!range) co_return;
+    const std::string_view body =
+        std::string_view(*wav).substr(range->first, range->last - range->first + 1);
+    (void)(co_await exchange.respond(std::move(head), body)).ok();
     co_return;
   }
-  std::function<Result<std::shared_ptr<OpenFile>>()> opening = [path] { return open_file(path); };
-  auto file = co_await net::offload<std::shared_ptr<OpenFile>>(blocking, std::move(opening));
-  if (!file.ok()) {
-    co_await respond_problem(exchange, std::move(file).error());
-    co_return;
-  }
-  const uint64_t size = (*file)->size;
-  ByteRange range{0, size == 0 ? 0 : size - 1};
-  if (const auto wanted = parse_byte_range(range_header, size, unsatisfiable)) {
-    range = *wanted;
-    head.status = 206;
-    head.headers.add("content-range", "bytes " + std::to_string(range.first) + "-" +
-                                          std::to_string(range.last) + "/" + std::to_string(size));
-  }
-  if (unsatisfiable) {
-    co_await not_satisfiable(exchange, size);
-    co_return;
-  }
+  const auto range = co_await choose_range(exchange, head, file->size);
+  if (!range) co_return;
   head.headers.add("content-type", type);
-  const uint64_t total = size == 0 ? 0 : range.last - range.first + 1;
+  const uint64_t total = file->size == 0 ? 0 : range->last - range->first + 1;
   head.headers.add("content-length", std::to_string(total));
   if (!(co_await exchange.start(std::move(head))).ok()) co_return;
-  for (uint64_t at = 0; at < total;) {
-    const size_t want = static_cast<size_t>(std::min<uint64_t>(kPiece, total - at));
-    const std::shared_ptr<OpenFile> handle = *file;
-    const uint64_t offset = range.first + at;
-    std::function<Result<std::string>()> reading = [handle, offset, want]() -> Result<std::string> {
-      std::string piece(want, '\0');
-      const ssize_t n = ::pread(handle->fd, piece.data(), want, static_cast<off_t>(offset));
-      if (n <= 0) return Error(ErrorCode::kDataLoss, "the file became shorter while it was sent");
-      piece.resize(static_cast<size_t>(n));
-      return piece;
-    };
-    const auto piece = co_await net::offload<std::string>(blocking, std::move(reading));
-    if (!piece.ok()) {
-      exchange.abort();
-      co_return;
-    }
-    if (!(co_await exchange.write(*piece)).ok()) co_return;
-    at += piece->size();
+  if (exchange.request().method == "HEAD") {
+    (void)(co_await exchange.finish()).ok();
+    co_return;
   }
-  (void)(co_await exchange.finish()).ok();
+  co_await send_file(exchange, blocking, file, *range);
 }
 
 }  // namespace samplemind::server

@@ -5,6 +5,7 @@
 
 #include "ai/config_keys.h"
 #include "base/files.h"
+#include "base/log.h"
 
 namespace samplemind::server {
 
@@ -43,6 +44,9 @@ Engine::Engine(Config config_in, fs::path home_in)
 Result<std::unique_ptr<Engine>> Engine::open(Config config, fs::path home,
                                              library::Catalogue::Access access) {
   auto engine = std::unique_ptr<Engine>(new Engine(std::move(config), std::move(home)));
+  for (const Config::Entry& e : engine->config.entries()) {
+    if (e.secret) log::redact(e.value);
+  }
   if (access == library::Catalogue::Access::kWrite) SM_CHECK_OK(make_private_dir(engine->home));
   SM_TRY(engine->catalogue, library::Catalogue::open(engine->home, access));
   std::error_code ignored;
@@ -62,6 +66,16 @@ double Engine::uptime_s() const {
 EngineShard::EngineShard(Engine& engine_in, net::Loop& loop_in)
     : engine(engine_in),
       loop(loop_in),
-      gateway(ai::GatewayShard::create(engine_in.gateway, loop_in)) {}
+      gateway(ai::GatewayShard::create(engine_in.gateway, loop_in)),
+      body_max(engine_in.config.bytes("server.body_max")) {}
+
+net::Task<std::vector<ai::ProviderState>> EngineShard::provider_states() {
+  const SteadyTime now = system_clock().steady();
+  if (states_.empty() || now - states_time_ > std::chrono::seconds(5)) {
+    states_ = co_await gateway->provider_states();
+    states_time_ = system_clock().steady();
+  }
+  co_return states_;
+}
 
 }  // namespace samplemind::server

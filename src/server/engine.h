@@ -17,6 +17,8 @@
 #include "base/thread_pool.h"
 #include "library/catalogue.h"
 #include "net/loop.h"
+#include "net/server.h"
+#include "server/scan_job.h"
 
 namespace samplemind::server {
 
@@ -38,9 +40,11 @@ class Engine {
   Metrics metrics;
   std::unique_ptr<library::Catalogue> catalogue;
   std::shared_ptr<ai::Gateway> gateway;
-  std::atomic<bool> scanning{false};
   std::atomic<bool> ready{false};
   std::string address;  // "http://127.0.0.1:8000" once served
+  // While it serves: whose connections are counted. The service clears it before the server ends.
+  std::atomic<const net::Server*> server{nullptr};
+  ScanJob scan;
   // Last, so that its threads end before what they use.
   ThreadPool blocking{"blocking", 4, 256};
 
@@ -57,6 +61,15 @@ class EngineShard {
   Engine& engine;
   net::Loop& loop;
   std::unique_ptr<ai::GatewayShard> gateway;
+  const size_t body_max;  // server.body_max
+
+  // As the gateway tells them, at most 5 s old: a status that is polled must not become a stream of
+  // calls to the providers.
+  net::Task<std::vector<ai::ProviderState>> provider_states();
+
+ private:
+  std::vector<ai::ProviderState> states_;
+  SteadyTime states_time_;
 };
 
 }  // namespace samplemind::server

@@ -55,7 +55,7 @@ net::Task<void> respond_problem(net::Exchange& exchange, Error error) {
 }
 
 net::Task<void> respond_refusal(net::Exchange& exchange, int status, std::string title,
-                                std::string detail) {
+                                std::string detail, std::string allow) {
   net::ResponseHead head;
   head.status = status;
   std::string body;
@@ -68,6 +68,9 @@ net::Task<void> respond_refusal(net::Exchange& exchange, int status, std::string
     head.headers.add("content-type", "application/problem+json");
     body = problem_json(status, title, detail);
   }
+  head.headers.add("cache-control", "no-store");
+  head.headers.add("x-content-type-options", "nosniff");
+  if (!allow.empty()) head.headers.add("allow", allow);
   if (status == 401) head.headers.add("www-authenticate", "Bearer");
   (void)(co_await exchange.respond(std::move(head), body)).ok();
 }

@@ -16,8 +16,9 @@ std::string problem_json(const Error& error);
 
 net::Task<void> respond_json(net::Exchange& exchange, std::string json, int status = 200);
 net::Task<void> respond_problem(net::Exchange& exchange, Error error);
-// In the form that fits the path: OpenAI's below /v1, problem details elsewhere.
+// `allow`: the value of an Allow header. In the form that fits the path: OpenAI's below /v1,
+// problem details elsewhere.
 net::Task<void> respond_refusal(net::Exchange& exchange, int status, std::string title,
-                                std::string detail);
+                                std::string detail, std::string allow = {});
 
 }  // namespace samplemind::server

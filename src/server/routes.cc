@@ -4,9 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
-#include <set>
-#include <thread>
 
 #include "ai/dialect/openai.h"
 #include "base/files.h"
@@ -210,6 +209,13 @@ std::string error_line(const Error& e) {
   return "{\"type\":\"error\"," + line.substr(line.find("\"title\""));
 }
 
+// Ends the scan with the exchange, also when the handler's frame is destroyed.
+struct CancelScan {
+  ScanJob& job;
+  uint64_t number;
+  ~CancelScan() { job.cancel(number); }
+};
+
 Task<void> post_scan(Call call) {
   auto body = co_await call.exchange.read_body(kApiBodyMax);
   if (!body.ok()) {
@@ -232,49 +238,42 @@ Task<void> post_scan(Call call) {
     co_return;
   }
   Engine& engine = call.engine();
-  if (engine.scanning.exchange(true)) {
+  const NdjsonStream stream(call.shard.loop);
+  std::function<std::string(const std::atomic<bool>&)> work =
+      [&engine, stream, paths](const std::atomic<bool>& cancel) {
+        library::ScanOptions options;
+        options.paths = paths;
+        options.cancel = &cancel;
+        options.on_progress = [&stream](const library::ScanProgress& p) {
+          std::string line;
+          JsonWriter w(line);
+          write_progress(w, p);
+          stream.push(std::move(line), true);
+        };
+        const auto report = library::scan(*engine.catalogue, options);
+        if (!report.ok()) return error_line(report.error());
+        log::info("scan", {{"found", report->found},
+                           {"measured", report->measured},
+                           {"broken", report->broken},
+                           {"seconds", report->elapsed_s}});
+        std::string line;
+        JsonWriter w(line);
+        write_report(w, *report);
+        return line;
+      };
+  std::function<void(std::string)> after = [stream](std::string line) {
+    stream.push(std::move(line), false);
+    stream.close();
+  };
+  const auto number = engine.scan.start(std::move(work), std::move(after));
+  if (!number) {
     Error busy(ErrorCode::kAlreadyExists, "a scan is running already", "wait for it to end");
     co_await respond_problem(call.exchange, std::move(busy));
     co_return;
   }
-  const NdjsonStream stream(call.shard.loop);
-  auto cancel = std::make_shared<std::atomic<bool>>(false);
-  // A thread of its own: a scan may last for hours and is no job for the pool that searches need.
-  std::thread scan([&engine, stream, cancel, paths] {
-    library::ScanOptions options;
-    options.paths = paths;
-    options.cancel = cancel.get();
-    options.on_progress = [&stream](const library::ScanProgress& p) {
-      std::string line;
-      JsonWriter w(line);
-      write_progress(w, p);
-      stream.push(std::move(line), true);
-    };
-    auto report = library::scan(*engine.catalogue, options);
-    std::string line;
-    if (report.ok()) {
-      JsonWriter w(line);
-      write_report(w, *report);
-      log::info("scan", {{"found", report->found},
-                         {"measured", report->measured},
-                         {"broken", report->broken},
-                         {"seconds", report->elapsed_s}});
-    } else {
-      line = error_line(report.error());
-    }
-    engine.scanning = false;
-    stream.push(std::move(line), false);
-    stream.close();
-  });
-  const bool whole = co_await stream.serve(call.exchange);
-  if (!whole) *cancel = true;
-  // Joining must not hold up the loop: a cancelled scan may need a moment for the file it is at.
-  std::function<Result<bool>()> join =
-      [thread = std::make_shared<std::thread>(std::move(scan))]() -> Result<bool> {
-    thread->join();
-    return true;
-  };
-  (void)(co_await net::offload<bool>(engine.blocking, std::move(join))).ok();
+  // Whoever asked has gone away: the scan stops, and what it has finished is kept.
+  const CancelScan guard{engine.scan, *number};
+  (void)co_await stream.serve(call.exchange);
 }
 
 // ---- coach ----
@@ -363,8 +362,9 @@ Task<void> post_ask(Call call) {
   ai::AskOptions options;
   options.fresh = JsonValue::parse(text).value()["fresh"].bool_or(false);
   options.cancel = call.exchange.cancel();
-  const bool whole =
-      call.exchange.request().headers.get("accept").value_or("") == "application/json";
+  const std::string_view accept = call.exchange.request().headers.get("accept").value_or("");
+  const bool whole = accept.find("application/json") != std::string_view::npos &&
+                     accept.find("x-ndjson") == std::string_view::npos;
   if (whole) {
     std::function<void(std::string_view)> ignore = [](std::string_view) {};
     auto answer = co_await coach::ask(*call.shard.gateway, std::move(*question), std::move(options),
@@ -498,7 +498,7 @@ Task<void> get_status(Call call) {
     co_await respond_problem(call.exchange, std::move(summary).error());
     co_return;
   }
-  const auto states = co_await call.shard.gateway->provider_states();
+  const auto states = co_await call.shard.provider_states();
   const ai::CacheStats cache = engine.gateway->cache_stats();
   std::string out;
   JsonWriter w(out);
@@ -508,7 +508,7 @@ Task<void> get_status(Call call) {
       .field("uptime_s", engine.uptime_s())
       .field("home", engine.home.string())
       .field("page", engine.address);
-  w.field("scanning", engine.scanning.load())
+  w.field("scanning", engine.scan.running())
       .key("library")
       .begin_object()
       .field("samples", summary->samples)
@@ -562,7 +562,12 @@ Task<void> get_profile(Call call) {
       .field("bytes", ignored ? 0 : db)
       .field("what", "library.db")
       .end_object();
-  w.end_array().field("upstream_connections", call.shard.gateway->connections()).end_object();
+  w.end_array();
+  const net::Server* const server = engine.server;
+  w.field("connections", server == nullptr ? 0 : server->connections());
+  w.field("requests_running", server == nullptr ? 0 : server->active_exchanges());
+  w.field("upstream_connections", call.shard.gateway->connections());
+  w.end_object();
   co_await respond_json(call.exchange, std::move(out));
 }
 
@@ -636,7 +641,7 @@ class ExchangeSink final : public ai::ResponseSink {
 };
 
 Task<void> post_chat(Call call) {
-  auto body = co_await call.exchange.read_body(call.engine().config.bytes("server.body_max"));
+  auto body = co_await call.exchange.read_body(call.shard.body_max);
   if (!body.ok()) {
     co_await respond_problem(call.exchange, std::move(body).error());
     co_return;
@@ -691,9 +696,13 @@ Task<void> serve_static(Call call, std::string_view type, std::string_view conte
   head.headers.add("content-type", type);
   head.headers.add("x-content-type-options", "nosniff");
   head.headers.add("referrer-policy", "no-referrer");
-  head.headers.add("content-security-policy",
-                   "default-src 'self'; media-src 'self' blob:; img-src 'self' data:; "
-                   "frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
+  head.headers.add(
+      "content-security-policy",
+      "default-src 'self'; media-src 'self' blob:; img-src 'self' data:; "
+      "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; object-src 'none'");
+  head.headers.add("x-frame-options", "DENY");
+  head.headers.add("cross-origin-opener-policy", "same-origin");
+  head.headers.add("cross-origin-resource-policy", "same-origin");
   const std::string etag = "\"" + blake3(content).hex().substr(0, 16) + "\"";
   head.headers.add("etag", etag);
   head.headers.add("cache-control", "no-cache");
@@ -807,25 +816,18 @@ bool fits(std::string_view pattern, std::string_view path, std::string& id) {
 }
 
 Task<void> not_found(Exchange& exchange, std::string allowed) {
+  const std::string path(exchange.request().path());
   if (allowed.empty()) {
     co_await respond_refusal(exchange, 404, "Not found",
-                             "there is no " + std::string(exchange.request().path()) +
-                                 " here; /openapi.json lists what there is");
+                             "there is no " + path + " here; /openapi.json lists what there is");
     co_return;
   }
-  net::ResponseHead head;
-  head.status = 405;
-  head.headers.add("allow", allowed);
-  head.headers.add("content-type", "application/problem+json");
-  const std::string body =
-      problem_json(405, "Method not allowed", exchange.request().method + " does not fit here",
-                   "use " + allowed);
-  (void)(co_await exchange.respond(std::move(head), body)).ok();
+  co_await respond_refusal(exchange, 405, "Method not allowed",
+                           exchange.request().method + " does not fit " + path + "; use " + allowed,
+                           allowed);
 }
 
-Task<void> dispatch(EngineShard& shard, const SecurityPolicy& policy, Counter& requests,
-                    Exchange& exchange) {
-  requests.add();
+Task<void> dispatch(EngineShard& shard, const SecurityPolicy& policy, Exchange& exchange) {
   const net::RequestHead& request = exchange.request();
   if (auto refusal = check_request(request, policy)) {
     co_await respond_refusal(exchange, refusal->status, refusal->title, refusal->detail);
@@ -848,14 +850,24 @@ Task<void> dispatch(EngineShard& shard, const SecurityPolicy& policy, Counter& r
   co_await not_found(exchange, std::move(allowed));
 }
 
+Task<void> timed(EngineShard& shard, const SecurityPolicy& policy, Histogram& seconds,
+                 Exchange& exchange) {
+  const SteadyTime begin = system_clock().steady();
+  co_await dispatch(shard, policy, exchange);
+  seconds.observe(std::chrono::duration<double>(system_clock().steady() - begin).count());
+}
+
 }  // namespace
 
 net::Handler make_handler(EngineShard& shard, SecurityPolicy policy) {
-  Counter& requests =
-      shard.engine.metrics.counter("samplemind_http_requests_total", "Requests that were read.");
+  for (std::string& host : policy.allowed_hosts) {
+    for (char& c : host) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  Histogram& seconds = shard.engine.metrics.histogram(
+      "samplemind_http_request_seconds", "From a request's head to the end of its answer.");
   auto shared = std::make_shared<const SecurityPolicy>(std::move(policy));
-  return [&shard, shared, &requests](Exchange& exchange) {
-    return dispatch(shard, *shared, requests, exchange);
+  return [&shard, shared, &seconds](Exchange& exchange) {
+    return timed(shard, *shared, seconds, exchange);
   };
 }
 

@@ -101,6 +101,7 @@ Result<int> run_service(Engine& engine) {
   };
   SM_TRY(const std::unique_ptr<net::Server> server,
          net::Server::bind(std::move(options), std::move(factory)));
+  engine.server = server.get();
   server->start();
 
   RunFile run;
@@ -122,6 +123,7 @@ Result<int> run_service(Engine& engine) {
   const Result<void> written = write_file_atomic(run_path(engine.home), json + "\n");
   if (!written.ok()) {
     server->stop(std::chrono::milliseconds(0));
+    engine.server = nullptr;
     return std::move(written).error();
   }
   engine.ready = true;
@@ -132,7 +134,9 @@ Result<int> run_service(Engine& engine) {
   ::sigwait(&signals, &signal);
   log::info("stopping", {{"signal", signal}, {"running", server->active_exchanges()}});
   engine.ready = false;
+  engine.scan.cancel();  // what it has finished is kept; its client gets the report
   server->stop(kGrace);
+  engine.server = nullptr;
   engine.gateway->flush();
   std::error_code ignored;
   fs::remove(run_path(engine.home), ignored);
