@@ -266,7 +266,8 @@ Task<Connection::Got> Connection::next_request() {
       stream_->consume(2);
       input = stream_->input();
     }
-    if (!input.empty() && !(input == "\r" && !begun)) {
+    const bool blank = !begun && (input.empty() || input == "\r");  // no request has begun
+    if (!blank) {
       const Parse state = scanner_.scan(input);
       HeadFault fault;
       if (state == Parse::kBad) fault = {400, "a line that does not end with CR LF"};
@@ -293,10 +294,10 @@ Task<Connection::Got> Connection::next_request() {
       if (begun) co_await refuse(fault);
       co_return Got::kClose;
     }
-    if (input.empty() && !timed) {
+    if (blank && !timed) {
       stream_->set_read_deadline(from_now(limits.idle_timeout));
       timed = true;
-    } else if (!input.empty() && !begun) {
+    } else if (!blank && !begun) {
       begun = timed = true;
       stream_->set_read_deadline(from_now(limits.header_timeout));
     }

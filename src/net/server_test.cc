@@ -201,6 +201,17 @@ TEST_F(ServerTest, ServesPipelinedRequestsInOrderAtEverySplit) {
   EXPECT_EQ(seen_.calls, 40);
 }
 
+TEST_F(ServerTest, ABlankLineBeforeARequestMayComeInPieces) {
+  serve();
+  auto socket = dial();
+  for (const std::string_view piece :
+       {"\r", "\n", "\r", "\n", "G", "ET /a HTTP/1.1\r\nHost: h\r", "\n\r", "\n"}) {
+    socket->send(piece);
+    std::this_thread::sleep_for(milliseconds(5));  // so that they are read one by one
+  }
+  EXPECT_EQ(status_of(socket->receive_until("GET /a ")), 200);
+}
+
 TEST_F(ServerTest, RefusesSmugglingAndClosesWithoutServingWhatFollows) {
   serve();
   const std::string line = "POST / HTTP/1.1\r\nHost: h\r\n";
