@@ -316,7 +316,8 @@ class Shard final : public GatewayShard {
   net::Task<void> openai_chat(CallContext context, std::string_view body,
                               ResponseSink& sink) override {
     const ClientWishes wishes = read_wishes(context.headers);
-    const bool plain = !wishes.no_store && !wishes.no_cache && !wishes.bypass && !wishes.refresh;
+    const bool plain = !wishes.no_store && !wishes.no_cache && !wishes.bypass && !wishes.refresh &&
+                       !wishes.unknown_mode;
     const Digest seen_key = seen_digest(context, body);
     // The quick way: this very body was answered before.
     if (plain && core_->settings.cache_enabled) {
