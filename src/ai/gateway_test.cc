@@ -457,9 +457,10 @@ TEST(SingleFlight, FirstClientLeavingHarmsNobody) {
   Client leader, follower;
   int left = 2;
   const std::string body = ask_body("hi", true);
+  bool left_already = false;
   leader.sink.on_write = [&] {
+    if (std::exchange(left_already, true)) return;
     leader.cancel.cancel();  // gone in the middle of the answer
-    leader.sink.on_write = nullptr;
     rig.loop.post([&] { go.set_value(); });
   };
   rig.loop.spawn(one_client(rig, body, leader, left));
