@@ -28,10 +28,12 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-Error at(std::string_view what, std::string_view text, size_t position, std::string_view wanted) {
-  return Error(ErrorCode::kInvalidArgument, std::string(what) + " '" + std::string(text) +
-                                                "': at character " + std::to_string(position + 1) +
-                                                ": " + std::string(wanted));
+Error at(std::string_view what, std::string_view text, size_t position, std::string_view wanted,
+         std::string hint = {}) {
+  return Error(ErrorCode::kInvalidArgument,
+               std::string(what) + " '" + std::string(text) + "': at character " +
+                   std::to_string(position + 1) + ": " + std::string(wanted),
+               std::move(hint));
 }
 
 // Reads numbers and marks from a range's text.
@@ -133,15 +135,24 @@ Result<Range> parse_length(std::string_view text) {
 }
 
 Result<std::string> parse_key(std::string_view text) {
-  const Error wrong(ErrorCode::kInvalidArgument, "key '" + std::string(text) + "' is not known",
-                    "write Am, A minor, F#m, Gb major, 8A (Camelot) or 1m (Open Key)");
-  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  const std::string_view all = text;
+  const auto skip = [&] {
+    while (!text.empty() && (text.front() == ' ' || text.front() == '_' || text.front() == '-'))
+      text.remove_prefix(1);
+  };
+  skip();
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-  if (text.empty()) return wrong;
+  const auto wrong = [&](std::string_view wanted) {
+    return at("key", all, static_cast<size_t>(text.data() - all.data()), wanted,
+              "write Am, A minor, F#m, Gb major, 8A (Camelot) or 1m (Open Key)");
+  };
+  if (text.empty()) return wrong("a note was expected");
   if (auto wheel = wheel_key(text)) return *wheel;
+  if (is_digit(text.front()))
+    return wrong("a place on the wheel is 1 to 12 with A or B (Camelot), d or m (Open Key)");
   static constexpr int kSemitones[7] = {9, 11, 0, 2, 4, 5, 7};  // A..G
   const char letter = lower(text.front());
-  if (letter < 'a' || letter > 'g') return wrong;
+  if (letter < 'a' || letter > 'g') return wrong("a note from A to G was expected");
   int tonic = kSemitones[letter - 'a'];
   text.remove_prefix(1);
   if (text.starts_with("#") || text.starts_with("\u266F")) {
@@ -154,14 +165,13 @@ Result<std::string> parse_key(std::string_view text) {
     --tonic;
     text.remove_prefix(1);
   }
-  while (!text.empty() && (text.front() == ' ' || text.front() == '_' || text.front() == '-'))
-    text.remove_prefix(1);
+  skip();
   const std::string mode = text == "M" ? "major" : lower(text);
   if (mode.empty() || mode == "maj" || mode == "major" || mode == "dur")
     return key_name(tonic, false);
   if (mode == "m" || mode == "min" || mode == "minor" || mode == "moll")
     return key_name(tonic, true);
-  return wrong;
+  return wrong("major or minor was expected");
 }
 
 Result<std::string> parse_content(std::string_view text) {
@@ -188,30 +198,59 @@ Result<std::pair<Sort, bool>> parse_sort(std::string_view text) {
       "use name, tempo, key, length, loudness, added or relevance; -tempo sorts downwards");
 }
 
-std::vector<std::string> words(std::string_view text) {
-  std::vector<std::string> list;
+namespace {
+
+bool in_word(char c) {
+  return is_digit(c) || is_upper(c) || is_lower(c);
+}
+
+// One run of letters and digits, split. "KickDrum", "HHOpen" and "128bpm" split; "C1" and "808"
+// stay.
+void split_run(std::string_view run, std::vector<std::string>& list) {
   std::string word;
-  const auto flush = [&] {
-    if (!word.empty()) list.push_back(std::move(word));
-    word.clear();
-  };
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (!is_digit(c) && !is_upper(c) && !is_lower(c)) {
-      flush();
-      continue;
-    }
-    if (i > 0 && !word.empty()) {
-      const char before = text[i - 1];
-      // "KickDrum" and "128bpm" split; "C1" and "808" stay.
-      if ((is_lower(before) && is_upper(c)) || (is_digit(before) && (is_lower(c) || is_upper(c))) ||
-          (is_lower(before) && is_digit(c)))
-        flush();
+  for (size_t i = 0; i < run.size(); ++i) {
+    const char c = run[i];
+    if (i > 0) {
+      const char before = run[i - 1];
+      const bool letter = is_lower(c) || is_upper(c);
+      const bool acronym_ends = is_upper(before) && is_upper(c) && i + 1 < run.size() &&
+                                run[i + 1] >= 'a' && run[i + 1] <= 'z';
+      if ((is_lower(before) && (is_upper(c) || is_digit(c))) || (is_digit(before) && letter) ||
+          acronym_ends) {
+        list.push_back(std::move(word));
+        word.clear();
+      }
     }
     word += lower(c);
   }
-  flush();
+  list.push_back(std::move(word));
+}
+
+std::vector<std::string> split(std::string_view text, bool runs_too) {
+  std::vector<std::string> list;
+  size_t at = 0;
+  while (at < text.size()) {
+    size_t end = at;
+    while (end < text.size() && in_word(text[end])) ++end;
+    if (end > at) {
+      const std::string_view run = text.substr(at, end - at);
+      const size_t before = list.size();
+      split_run(run, list);
+      if (runs_too && list.size() > before + 1) list.push_back(lower(run));
+    }
+    at = end + 1;
+  }
   return list;
+}
+
+}  // namespace
+
+std::vector<std::string> words(std::string_view text) {
+  return split(text, false);
+}
+
+std::vector<std::string> index_words(std::string_view text) {
+  return split(text, true);
 }
 
 }  // namespace samplemind::library

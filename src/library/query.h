@@ -49,5 +49,8 @@ Result<std::pair<Sort, bool>> parse_sort(std::string_view text);
 // letters and digits, and where a lower-case letter meets an upper-case one: "KickDrum_C1_128bpm"
 // -> kick drum c1 128 bpm.
 std::vector<std::string> words(std::string_view text);
+// What is put into the index for a name: its words, and each run of letters and digits that was
+// split once more as a whole, so that "dnb" and "boombap" find "Loop_DnB" and "BoomBap_90bpm".
+std::vector<std::string> index_words(std::string_view text);
 
 }  // namespace samplemind::library

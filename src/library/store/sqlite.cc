@@ -2,10 +2,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <mutex>
 
-#include "audio/analysis_json.h"
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/json.h"
@@ -37,16 +38,25 @@ CREATE TABLE sample (
   added_ms INTEGER NOT NULL,
   analysis_version INTEGER NOT NULL,
   name TEXT NOT NULL,                 -- for sorting
-  duration_s REAL, tempo_bpm REAL, key TEXT, loudness_lufs REAL, content TEXT, kind TEXT,
-  analysis TEXT                       -- JSON: every measured value
+  format TEXT, duration_s REAL, sample_rate_hz INTEGER, channels INTEGER, bit_depth INTEGER,
+  tempo_bpm REAL, tempo_confidence REAL, time_signature TEXT,
+  key TEXT, key_confidence REAL,
+  loudness_lufs REAL, loudness_range_lu REAL, true_peak_dbtp REAL,
+  content TEXT, kind TEXT, note_midi REAL,
+  lists TEXT                          -- JSON: beats_s, downbeats_s, onsets_s, warnings
 );
 CREATE INDEX sample_digest ON sample(digest);
-CREATE INDEX sample_tempo ON sample(tempo_bpm);
-CREATE INDEX sample_key ON sample(key);
-CREATE INDEX sample_name ON sample(name);
+CREATE INDEX sample_tempo ON sample(tempo_bpm) WHERE tempo_bpm IS NOT NULL;
+CREATE INDEX sample_key ON sample(key) WHERE key IS NOT NULL;
+-- What an open list shows first, and what it counts.
+CREATE INDEX sample_name ON sample(name COLLATE NOCASE) WHERE error IS NULL AND missing = 0;
 CREATE VIRTUAL TABLE sample_words USING fts5(name, folder, facts, tokenize = 'unicode61', prefix = '2 3');
+CREATE TRIGGER sample_gone AFTER DELETE ON sample BEGIN
+  DELETE FROM sample_words WHERE rowid = old.id;
+END;
 )sql"};
 
+constexpr int kFactColumns = 17;  // format to lists
 constexpr int kFolderWordsMax = 4;  // only the last folders of a path say something about the sound
 
 struct StatementDeleter {
@@ -97,6 +107,15 @@ class Statement {
   int64_t get_integer(int c) const { return sqlite3_column_int64(raw_.get(), c); }
   double get_real(int c) const { return sqlite3_column_double(raw_.get(), c); }
   bool is_null(int c) const { return sqlite3_column_type(raw_.get(), c) == SQLITE_NULL; }
+  std::optional<double> maybe_real(int c) const {
+    return is_null(c) ? std::nullopt : std::optional(get_real(c));
+  }
+  std::optional<int> maybe_integer(int c) const {
+    return is_null(c) ? std::nullopt : std::optional(static_cast<int>(get_integer(c)));
+  }
+  std::optional<std::string> maybe_text(int c) const {
+    return is_null(c) ? std::nullopt : std::optional(get_bytes(c));
+  }
   std::string get_bytes(int c) const {
     const void* p = sqlite3_column_blob(raw_.get(), c);
     return p == nullptr ? std::string()
@@ -189,7 +208,41 @@ class Transaction {
 };
 
 constexpr const char* kColumns =
-    "id, path, size, mtime_ns, digest, error, missing, added_ms, analysis_version, analysis";
+    "id, path, size, mtime_ns, digest, error, missing, added_ms, analysis_version, format, "
+    "duration_s, sample_rate_hz, channels, bit_depth, tempo_bpm, tempo_confidence, "
+    "time_signature, key, key_confidence, loudness_lufs, loudness_range_lu, true_peak_dbtp, "
+    "content, kind, note_midi, lists";
+
+// What the columns do not hold: the lists, as one JSON object. Times to 0.1 ms.
+std::string write_lists(const audio::Analysis& a) {
+  std::string json;
+  JsonWriter w(json);
+  w.begin_object();
+  const auto times = [&](std::string_view name, const std::vector<double>& seconds) {
+    if (seconds.empty()) return;
+    w.key(name).begin_array();
+    for (const double t : seconds) w.value(std::round(t * 1e4) / 1e4);
+    w.end_array();
+  };
+  times("beats_s", a.beats_s);
+  times("downbeats_s", a.downbeats_s);
+  times("onsets_s", a.onsets_s);
+  if (!a.warnings.empty()) w.field("warnings", a.warnings);
+  w.end_object();
+  return json;
+}
+
+void read_lists(const std::string& json, audio::Analysis& a) {
+  const auto lists = JsonValue::parse(json);
+  if (!lists.ok()) return;
+  const auto times = [&](std::string_view name, std::vector<double>& seconds) {
+    for (const JsonValue& t : (*lists)[name].items()) seconds.push_back(t.number_or(0));
+  };
+  times("beats_s", a.beats_s);
+  times("downbeats_s", a.downbeats_s);
+  times("onsets_s", a.onsets_s);
+  for (const JsonValue& w : (*lists)["warnings"].items()) a.warnings.push_back(w.string_or(""));
+}
 
 Sample read_sample(const Statement& row, bool with_times) {
   Sample s;
@@ -206,13 +259,25 @@ Sample read_sample(const Statement& row, bool with_times) {
   s.missing = row.get_integer(6) != 0;
   s.added_ms = row.get_integer(7);
   s.analysis_version = static_cast<int>(row.get_integer(8));
-  if (const auto json = JsonValue::parse(row.get_bytes(9)); json.ok())
-    s.analysis = audio::analysis_from_json(*json);
-  if (!with_times) {
-    s.analysis.beats_s.clear();
-    s.analysis.downbeats_s.clear();
-    s.analysis.onsets_s.clear();
-  }
+  audio::Analysis& a = s.analysis;
+  int c = 9;
+  a.format = row.get_bytes(c++);
+  a.duration_s = row.get_real(c++);
+  a.sample_rate_hz = static_cast<int>(row.get_integer(c++));
+  a.channels = static_cast<int>(row.get_integer(c++));
+  a.bit_depth = row.maybe_integer(c++);
+  a.tempo_bpm = row.maybe_real(c++);
+  a.tempo_confidence = row.maybe_real(c++);
+  a.time_signature = row.maybe_text(c++);
+  a.key = row.maybe_text(c++);
+  a.key_confidence = row.maybe_real(c++);
+  a.loudness_lufs = row.maybe_real(c++);
+  a.loudness_range_lu = row.maybe_real(c++);
+  a.true_peak_dbtp = row.maybe_real(c++);
+  a.content = row.maybe_text(c++);
+  a.kind = row.maybe_text(c++);
+  a.note_midi = row.maybe_real(c++);
+  if (with_times) read_lists(row.get_bytes(c), a);
   return s;
 }
 
@@ -226,7 +291,7 @@ std::string folder_words(const std::string& folder) {
   size_t start = folder.size();
   for (int i = 0; i < kFolderWordsMax && start != std::string::npos && start > 0; ++i)
     start = folder.rfind('/', start - 1);
-  return joined(words(start == std::string::npos ? folder : folder.substr(start)));
+  return joined(index_words(start == std::string::npos ? folder : folder.substr(start)));
 }
 
 // "-loop" excludes; every other word must be there, as a whole or as the beginning of one.
@@ -309,15 +374,23 @@ class SqliteCatalogue final : public Catalogue {
     SM_TRY(Statement insert,
            writer_.prepare(
                "INSERT INTO sample (path, size, mtime_ns, digest, error, missing, added_ms, "
-               "analysis_version, name, duration_s, tempo_bpm, key, loudness_lufs, content, kind, "
-               "analysis)"
-               " VALUES (?,?,?,?,?,0,?,?,?,?,?,?,?,?,?,?)"
+               "analysis_version, name, format, duration_s, sample_rate_hz, channels, bit_depth, "
+               "tempo_bpm, tempo_confidence, time_signature, key, key_confidence, loudness_lufs, "
+               "loudness_range_lu, true_peak_dbtp, content, kind, note_midi, lists)"
+               " VALUES (?,?,?,?,?,0,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
                " ON CONFLICT(path) DO UPDATE SET size=excluded.size, mtime_ns=excluded.mtime_ns, "
-               "digest=excluded.digest, error=excluded.error, missing=0,"
-               " analysis_version=excluded.analysis_version, name=excluded.name, "
-               "duration_s=excluded.duration_s, tempo_bpm=excluded.tempo_bpm, key=excluded.key,"
-               " loudness_lufs=excluded.loudness_lufs, content=excluded.content, "
-               "kind=excluded.kind, analysis=excluded.analysis RETURNING id"));
+               "digest=excluded.digest, error=excluded.error, missing=0, "
+               "analysis_version=excluded.analysis_version, name=excluded.name, "
+               "format=excluded.format, duration_s=excluded.duration_s, "
+               "sample_rate_hz=excluded.sample_rate_hz, channels=excluded.channels, "
+               "bit_depth=excluded.bit_depth, tempo_bpm=excluded.tempo_bpm, "
+               "tempo_confidence=excluded.tempo_confidence, "
+               "time_signature=excluded.time_signature, key=excluded.key, "
+               "key_confidence=excluded.key_confidence, loudness_lufs=excluded.loudness_lufs, "
+               "loudness_range_lu=excluded.loudness_range_lu, "
+               "true_peak_dbtp=excluded.true_peak_dbtp, content=excluded.content, "
+               "kind=excluded.kind, note_midi=excluded.note_midi, lists=excluded.lists "
+               "RETURNING id"));
     SM_TRY(Statement unindex, writer_.prepare("DELETE FROM sample_words WHERE rowid=?"));
     SM_TRY(
         Statement index,
@@ -325,11 +398,6 @@ class SqliteCatalogue final : public Catalogue {
     for (const Sample& s : batch) {
       const audio::Analysis& a = s.analysis;
       const bool broken = !s.error.empty();
-      std::string json;
-      JsonWriter w(json);
-      w.begin_object();
-      audio::write_json_fields(w, a);
-      w.end_object();
       insert.reset();
       insert.blob(s.file.path).integer(s.file.size).integer(s.file.mtime_ns);
       if (const auto digest = Digest::from_hex(s.digest_hex); digest.ok()) {
@@ -346,16 +414,17 @@ class SqliteCatalogue final : public Catalogue {
           .integer(s.analysis_version)
           .text(std::string_view(s.name()));
       if (broken) {
-        insert.null();
+        for (int c = 0; c < kFactColumns; ++c) insert.null();
       } else {
-        insert.real(a.duration_s);
+        insert.text(std::string_view(a.format)).real(a.duration_s);
+        insert.integer(a.sample_rate_hz).integer(a.channels);
+        insert.real(a.bit_depth ? std::optional<double>(*a.bit_depth) : std::nullopt);
+        insert.real(a.tempo_bpm).real(a.tempo_confidence).text(a.time_signature);
+        insert.text(a.key).real(a.key_confidence);
+        insert.real(a.loudness_lufs).real(a.loudness_range_lu).real(a.true_peak_dbtp);
+        insert.text(a.content).text(a.kind).real(a.note_midi);
+        insert.text(std::string_view(write_lists(a)));
       }
-      insert.real(a.tempo_bpm)
-          .text(a.key)
-          .real(a.loudness_lufs)
-          .text(a.content)
-          .text(a.kind)
-          .text(std::string_view(json));
       SM_TRY(const bool row, insert.step());
       SM_ASSERT(row);
       const int64_t id = insert.get_integer(0);
@@ -395,7 +464,7 @@ class SqliteCatalogue final : public Catalogue {
                     .run());
     SM_TRY(Statement reindex,
            writer_.prepare("UPDATE sample_words SET name=?, folder=? WHERE rowid=?"));
-    SM_CHECK_OK(reindex.text(std::string_view(joined(words(s.name()))))
+    SM_CHECK_OK(reindex.text(std::string_view(joined(index_words(s.name()))))
                     .text(std::string_view(folder_words(s.folder())))
                     .integer(id)
                     .run());
@@ -443,7 +512,7 @@ class SqliteCatalogue final : public Catalogue {
     if (q.kind) where += " AND s.kind=?7";
     if (q.content) where += " AND s.content=?8";
     // A folder's bytes are a prefix of its files' paths up to the next slash.
-    if (q.folder) where += " AND substr(s.path, 1, length(?9))=?9";
+    if (q.folder) where += " AND s.path>?9 AND s.path<?10";
     const std::string direction = q.descending ? " DESC" : " ASC";
     std::string order;
     switch (q.sort) {
@@ -483,7 +552,7 @@ class SqliteCatalogue final : public Catalogue {
     if (counted) result.total = count.get_integer(0);
     SM_TRY(Statement rows,
            reader_.prepare("SELECT " + columns + " FROM " + from + " WHERE " + where +
-                           " ORDER BY " + order + ", s.id LIMIT ?10 OFFSET ?11"));
+                           " ORDER BY " + order + ", s.id LIMIT ?11 OFFSET ?12"));
     bind(rows, q, match);
     rows.integer(q.limit).integer(q.offset);
     for (;;) {
@@ -574,7 +643,7 @@ class SqliteCatalogue final : public Catalogue {
     facts += " " + s.analysis.format;
     index.reset();
     return index.integer(id)
-        .text(std::string_view(joined(words(s.name()))))
+        .text(std::string_view(joined(index_words(s.name()))))
         .text(std::string_view(folder_words(s.folder())))
         .text(std::string_view(facts))
         .run();
@@ -586,7 +655,7 @@ class SqliteCatalogue final : public Catalogue {
     return std::optional<Sample>(read_sample(rows, true));
   }
 
-  // ?1..?9 in order.
+  // ?1..?10 in order.
   static void bind(Statement& s, const SearchQuery& q, const std::string& match) {
     if (match.empty()) {
       s.null();
@@ -603,9 +672,12 @@ class SqliteCatalogue final : public Catalogue {
     if (q.folder) {
       std::string folder = *q.folder;
       while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
-      s.blob(folder == "/" ? folder : folder + "/");
+      if (folder != "/") folder += '/';
+      s.blob(folder);
+      folder.back() = '/' + 1;  // the first path after all those below the folder
+      s.blob(folder);
     } else {
-      s.null();
+      s.null().null();
     }
   }
 
