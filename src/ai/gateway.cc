@@ -299,6 +299,29 @@ net::Headers forwarded_headers(const net::Headers* headers) {
   return out;
 }
 
+// Up to three of the known models that the asked name may mean, in quotes: those that begin with
+// it, else one that is a slip away, with or without its tag ("llama3.2:3b": "llama3.2").
+std::string close_names(const std::string& asked, const std::vector<std::string>& known) {
+  std::vector<std::string> close;
+  for (const std::string& each : known) {
+    if (close.size() < 3 && asked.size() >= 3 && each.starts_with(asked)) close.push_back(each);
+  }
+  if (close.empty()) {
+    std::vector<std::string> untagged;
+    for (const std::string& each : known) untagged.push_back(each.substr(0, each.find(':')));
+    if (const auto whole = nearest(asked, known)) {
+      close.push_back(*whole);
+    } else if (const auto base = nearest(asked, untagged)) {
+      const auto at = std::find(untagged.begin(), untagged.end(), *base) - untagged.begin();
+      close.push_back(known[static_cast<size_t>(at)]);
+    }
+  }
+  std::string out;
+  for (size_t i = 0; i < close.size(); ++i)
+    out += (i == 0 ? "'" : i + 1 == close.size() ? " or '" : ", '") + close[i] + "'";
+  return out;
+}
+
 struct Failure {
   int status;
   std::string type, code, message;
@@ -612,8 +635,8 @@ class Shard final : public GatewayShard {
                         {}};
     }
     std::string message = "the model '" + p.request.model + "' does not exist";
-    if (const auto close = nearest(name, known)) {
-      message += "; did you mean '" + *close + "'?";
+    if (const std::string close = close_names(name, known); !close.empty()) {
+      message += "; did you mean " + close + "?";
     } else if (!known.empty()) {
       message += "; there is '" + known.front() + "'";
       if (known.size() > 1) message += " and " + std::to_string(known.size() - 1) + " more";
