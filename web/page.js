@@ -108,10 +108,13 @@ const CAMELOT = (key) => {
 
 const state = { samples: [], total: 0, sort: "", loading: null, more: false, selected: -1 };
 
+// Not elements.length: that is their number.
+const field = (name) => $("search").elements.namedItem(name);
+
 function parameters(offset) {
   const p = new URLSearchParams();
   for (const name of FIELDS) {
-    const value = $("search").elements[name].value.trim();
+    const value = field(name).value.trim();
     if (value) p.set(name, value);
   }
   if (state.sort) p.set("sort", state.sort);
@@ -229,9 +232,9 @@ function showProblem(error) {
   $("problem").hidden = !error;
   if (error) $("problem").textContent = error.message + (error.hint ? ` (${error.hint})` : "");
   for (const label of $("search").querySelectorAll("label")) {
-    const field = label.querySelector("input, select");
+    const input = label.querySelector("input, select");
     // The message begins with what is wrong: "bpm: ...", "key 'H' ...".
-    const wrong = Boolean(error) && field.value !== "" && field.name !== "q" && error.message.toLowerCase().startsWith(field.name);
+    const wrong = Boolean(error) && input.value !== "" && input.name !== "q" && error.message.toLowerCase().startsWith(input.name);
     label.classList.toggle("wrong", wrong);
   }
 }
@@ -261,7 +264,9 @@ function showDetail(s) {
   fact("True peak", round(s.true_peak_dbtp, 1) === null ? null : round(s.true_peak_dbtp, 1) + " dBTP");
   fact("Time signature", s.time_signature);
   fact("Format", [s.format, s.sample_rate_hz ? s.sample_rate_hz / 1000 + " kHz" : "", s.bit_depth ? s.bit_depth + " bit" : "", s.channels === 1 ? "mono" : s.channels === 2 ? "stereo" : s.channels ? s.channels + " ch" : ""].filter(Boolean).join(" · "));
-  if (facts.length % 2) facts.push(el("div"));
+  // The format is the longest and comes last: it fills the row, alone or beside another.
+  if (facts.length % 2) facts.at(-1).className = "wide";
+  else if (facts.length) facts.at(-1).className = "last";
   $("facts").replaceChildren(...facts);
   $("facts").hidden = facts.length === 0;
   const warnings = [...(s.error ? [s.error] : []), ...(s.state === "missing" ? ["The file is not where it was."] : []), ...(s.warnings ?? [])];
@@ -636,8 +641,8 @@ addEventListener("keydown", (event) => {
   const target = event.target, inSearch = target.closest?.("#search"), typed = target.matches?.("input, textarea, select");
   if (event.key === "/" && !typed) {
     event.preventDefault();
-    $("search").elements.q.focus();
-    $("search").elements.q.select();
+    field("q").focus();
+    field("q").select();
   } else if (event.key === "Escape" && typed) {
     target.blur();
   } else if ((event.key === "ArrowDown" || event.key === "ArrowUp") && (!typed || (inSearch && target.tagName === "INPUT"))) {
@@ -660,7 +665,7 @@ new IntersectionObserver((seen) => {
 }, { root: null, rootMargin: "600px" }).observe($("more"));
 
 const wanted = new URLSearchParams(location.search);
-for (const name of FIELDS) if (wanted.has(name)) $("search").elements[name].value = wanted.get(name);
+for (const name of FIELDS) if (wanted.has(name)) field(name).value = wanted.get(name);
 state.sort = wanted.get("sort") ?? "";
 showSort();
 load();
