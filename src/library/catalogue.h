@@ -74,9 +74,9 @@ class Catalogue {
 
   // Inserts or replaces by path, in one transaction: all of them or none.
   virtual Result<void> put(const std::vector<Sample>& batch) = 0;
-  // The sample of this content whose file is gone, if any: a moved file keeps its id, tags and
-  // history.
-  virtual Result<std::optional<Sample>> find_missing_by_digest(const Digest& digest) = 0;
+  // The samples of this content, oldest first, 16 at most, with their lists of times: a moved file
+  // keeps its id, a copy needs no second measurement.
+  virtual Result<std::vector<Sample>> find_by_digest(const Digest& digest) = 0;
   // Gives a sample a new path and stamp.
   virtual Result<void> relink(int64_t id, const FileStamp& file) = 0;
   virtual Result<void> mark_missing(const std::vector<int64_t>& ids, bool missing) = 0;

@@ -47,9 +47,10 @@ double hz(double midi) {
 // Two-pole state-variable filter (Chamberlin), stable below a sixth of the rate.
 class Filter {
  public:
-  Filter(double cutoff_hz, double q)
-      : f_(2 * std::sin(std::numbers::pi * std::min(cutoff_hz, kRate / 6.5) / kRate)),
-        damp_(1 / q) {}
+  Filter(double cutoff_hz, double q) : damp_(1 / q) { set_cutoff(cutoff_hz); }
+  void set_cutoff(double cutoff_hz) {
+    f_ = 2 * std::sin(std::numbers::pi * std::min(cutoff_hz, kRate / 6.5) / kRate);
+  }
   void step(double in) {
     low_ += f_ * band_;
     high = in - low_ - damp_ * band_;
@@ -60,7 +61,7 @@ class Filter {
   double high = 0;
 
  private:
-  double f_, damp_, low_ = 0, band_ = 0;
+  double f_ = 0, damp_, low_ = 0, band_ = 0;
 };
 
 double decay(size_t i, double seconds) {
@@ -224,16 +225,14 @@ Sound chord(const std::vector<int>& notes, double length_s, double attack_s, dou
 
 Sound sweep(bool up, double length_s, Noise& noise) {
   Sound out(samples(length_s));
-  for (size_t i = 0, n = out.size(); i < n;) {
-    const double x = static_cast<double>(i) / static_cast<double>(n);
+  Filter f(200, 2.5);
+  for (size_t i = 0; i < out.size(); ++i) {
+    const double x = static_cast<double>(i) / static_cast<double>(out.size());
     const double pos = up ? x : 1 - x;
-    Filter f(200 + 6000 * pos * pos, 2.5);
-    // The filter's cutoff moves in blocks of 64 samples; warmed up so that blocks join.
-    for (int w = 0; w < 200; ++w) f.step(noise.next());
-    for (size_t k = 0; k < 64 && i < n; ++k, ++i) {
-      f.step(noise.next());
-      out[i] = static_cast<float>(f.band() * (0.1 + 0.9 * pos));
-    }
+    if (i % 64 == 0) f.set_cutoff(200 + 6000 * pos * pos);
+    f.step(noise.next());
+    out[i] = static_cast<float>(f.band() * (0.1 + 0.9 * pos) * fade_in(i, 0.01) *
+                                fade_in(out.size() - i, 0.01));
   }
   return out;
 }
@@ -567,7 +566,14 @@ Result<void> write_demo_pack(const fs::path& folder, const std::function<void(in
         .field("file", e.sound.file)
         .field("content", e.sound.content)
         .field("kind", e.sound.kind);
-    if (e.sound.tempo_bpm) w.field("tempo", *e.sound.tempo_bpm);
+    if (e.sound.tempo_bpm) {
+      w.field("tempo", *e.sound.tempo_bpm).field("time_signature", "4/4");
+      w.key("beats").begin_array();  // every loop begins on a beat and holds whole bars
+      const int bars = e.recipe == Recipe::kDrums && *e.sound.tempo_bpm <= 130 ? 2 : 4;
+      for (int b = 0; b < bars * 4; ++b)
+        w.value(std::round(b * 60 / *e.sound.tempo_bpm * 1e4) / 1e4);
+      w.end_array();
+    }
     if (e.sound.key) w.field("key", *e.sound.key);
     if (e.sound.note_midi) w.field("note", *e.sound.note_midi);
     w.end_object();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -43,14 +44,14 @@ class Scan {
     SM_TRY(known_, catalogue_.known());
     for (const fs::path& path : options_.paths) SM_CHECK_OK(add_root(path));
     for (const fs::path& root : roots_) walk(root);
-    if (progress_.found == 0 && !cancelled(options_)) return nothing_found();
     find_missing();
+    if (progress_.found == 0 && missing_.empty() && !cancelled(options_)) return nothing_found();
     progress_.walking = false;
     progress_.to_do = static_cast<int64_t>(todo_.size());
     SM_CHECK_OK(mark_missing());
     measure();
     SM_CHECK_OK(flush());
-    if (failure_) return *failure_;
+    if (failure_) return std::move(*failure_);
     report(true);
     ScanReport r;
     r.found = progress_.found;
@@ -108,7 +109,6 @@ class Scan {
       }
       std::vector<fs::path> inner;
       for (const fs::directory_iterator end; entries != end; entries.increment(error)) {
-        if (error) break;
         std::error_code ignored;
         if (entries->is_directory(ignored)) {
           inner.push_back(entries->path());
@@ -116,6 +116,8 @@ class Scan {
           found(entries->path(), false);
         }
       }
+      // increment() ends the loop on an error.
+      if (error) problem(folder.string(), "read folder: " + error.message());
       std::sort(inner.rbegin(), inner.rend());
       std::move(inner.begin(), inner.end(), std::back_inserter(stack));
       report(false);
@@ -178,87 +180,141 @@ class Scan {
     return catalogue_.mark_missing(back_, false);
   }
 
+  // Workers measure; this thread alone hands out work, stores and reports, so that a long file
+  // keeps no finished one from the disk.
   void measure() {
     const size_t threads = options_.threads != 0
                                ? options_.threads
                                : std::max(1u, std::thread::hardware_concurrency());
-    ThreadPool pool("scan", threads, threads * 4, ThreadPool::Priority::kBackground);
-    for (const FileStamp& file : todo_) {
-      if (cancelled(options_) || failed()) break;
-      pool.post_blocking([this, &file] { measure_one(file); });
+    const size_t in_flight_max = threads * 4;
+    size_t next = 0;
+    size_t in_flight = 0;
+    measure_start_ = stored_ = std::chrono::steady_clock::now();
+    ThreadPool pool("scan", threads, in_flight_max, ThreadPool::Priority::kBackground);
+    for (;;) {
+      const bool stopping = cancelled(options_) || failure_.has_value();
+      while (!stopping && in_flight < in_flight_max && next < todo_.size()) {
+        const FileStamp& file = todo_[next++];
+        SM_ASSERT(pool.try_post([this, &file] { finish(measure_one(file)); }));
+        ++in_flight;
+      }
+      if (in_flight == 0) break;
+      std::vector<Measured> finished;
+      {
+        std::unique_lock lock(mutex_);
+        ready_.wait_for(lock, kProgressEvery, [this] { return !finished_.empty(); });
+        finished.swap(finished_);
+      }
+      in_flight -= finished.size();
+      for (Measured& m : finished) take(std::move(m));
+      store_if_due();
+      report(false);
     }
-    if (cancelled(options_)) pool.clear();
-  }  // joins
-
-  bool failed() {
-    const std::lock_guard lock(mutex_);
-    return failure_.has_value();
   }
 
-  void measure_one(const FileStamp& file) {
-    if (cancelled(options_)) return;
-    {
-      const std::lock_guard lock(mutex_);
-      progress_.current = file.path;
-    }
+  struct Measured {
     Sample sample;
+    bool dropped = false;         // cancelled, or gone since it was found
+    std::vector<Sample> earlier;  // the catalogue's samples of the same content
+    bool reused = false;          // the analysis is one of theirs
+  };
+
+  void finish(Measured measured) {
+    const std::lock_guard lock(mutex_);
+    finished_.push_back(std::move(measured));
+    ready_.notify_one();
+  }
+
+  // On a worker.
+  Measured measure_one(const FileStamp& file) {
+    Measured m;
+    m.dropped = cancelled(options_);
+    if (m.dropped) return m;
+    Sample& sample = m.sample;
     sample.file = file;
     sample.analysis_version = audio::kAnalysisVersion;
-    auto digest = blake3_file(file.path);
-    if (digest.ok()) {
+    if (const auto digest = blake3_file(file.path); digest.ok()) {
       sample.digest_hex = digest->hex();
-      if (relinked(*digest, file)) return;
+      auto earlier = catalogue_.find_by_digest(*digest);
+      if (earlier.ok()) m.earlier = std::move(earlier).value();
+      for (const Sample& e : m.earlier) {
+        if (!e.error.empty() || e.analysis_version != audio::kAnalysisVersion) continue;
+        sample.analysis = e.analysis;
+        m.reused = true;
+        return m;
+      }
     }
     audio::AnalysisOptions options;
     options.cancel = options_.cancel;
     auto analysis = analyzer_.analyze(file.path, options);
-    if (!analysis.ok() && analysis.error().code() == ErrorCode::kCancelled) return;
     if (analysis.ok()) {
       sample.analysis = std::move(analysis).value();
-    } else {
-      sample.error = analysis.error().message();
-      // The path stands beside it wherever it is shown.
-      if (sample.error.starts_with(file.path + ": ")) sample.error.erase(0, file.path.size() + 2);
+      return m;
     }
-    const std::lock_guard lock(mutex_);
+    const Error& error = analysis.error();
+    m.dropped = error.code() == ErrorCode::kCancelled || error.code() == ErrorCode::kNotFound;
+    sample.error = error.message();
+    // The path stands beside it wherever it is shown.
+    if (sample.error.starts_with(file.path + ": ")) sample.error.erase(0, file.path.size() + 2);
+    // What is wrong with the file stays until the file changes. What is wrong around it (no
+    // permission, a drive that fails, no decoder) may heal without that: a time that no file has
+    // makes the next scan try again.
+    const ErrorCode code = error.code();
+    const bool may_heal = code == ErrorCode::kPermissionDenied || code == ErrorCode::kUnavailable ||
+                          code == ErrorCode::kResourceExhausted || code == ErrorCode::kInternal ||
+                          (code == ErrorCode::kUnsupported &&
+                           sample.error.find("samplemind-decode") != sample.error.npos);
+    if (may_heal) sample.file.mtime_ns = -1;
+    return m;
+  }
+
+  void take(Measured m) {
+    if (m.dropped) return;
     ++progress_.done;
-    if (!sample.error.empty()) {
+    progress_.current = m.sample.file.path;
+    if (!m.sample.error.empty()) {
       ++progress_.broken;
-      problem(file.path, sample.error);
-    }
-    batch_.push_back(std::move(sample));
-    store_if_due();
-    report(false);
-  }
-
-  // A file whose content is known from a place where it no longer is has been moved.
-  bool relinked(const Digest& digest, const FileStamp& file) {
-    if (missing_.empty() && known_.empty()) return false;
-    const std::lock_guard lock(mutex_);
-    auto before = catalogue_.find_missing_by_digest(digest);
-    if (!before.ok() || !*before || !(*before)->error.empty() ||
-        (*before)->analysis_version != audio::kAnalysisVersion)
-      return false;
-    if (!catalogue_.relink((*before)->id, file).ok()) return false;
-    ++progress_.done;
-    ++progress_.moved;
-    std::erase(missing_, (*before)->id);
-    report(false);
-    return true;
-  }
-
-  // REQUIRES: mutex_ held.
-  void store_if_due() {
-    if (batch_.size() < kBatchMax && std::chrono::steady_clock::now() - batch_start_ < kBatchAge)
+      problem(m.sample.file.path, m.sample.error);
+    } else if (m.reused && relinked(m)) {
+      ++progress_.moved;
       return;
-    auto stored = catalogue_.put(batch_);
-    if (!stored.ok() && !failure_) failure_ = std::move(stored).error();
-    batch_.clear();
-    batch_start_ = std::chrono::steady_clock::now();
+    }
+    batch_.push_back(std::move(m.sample));
+  }
+
+  // A file whose content is known from a place where it no longer is has been moved: it keeps its
+  // id. A path that is known already keeps the id of that path.
+  bool relinked(const Measured& m) {
+    if (const auto here = known_.find(m.sample.file.path);
+        here != known_.end() && !here->second.missing)
+      return false;
+    for (const Sample& e : m.earlier) {
+      std::error_code error;
+      if (e.analysis_version != audio::kAnalysisVersion || !e.error.empty() ||
+          relinked_.contains(e.id) || fs::exists(e.file.path, error) || error)
+        continue;
+      if (auto done = catalogue_.relink(e.id, m.sample.file); !done.ok()) {
+        if (!failure_) failure_ = std::move(done).error();
+        return false;
+      }
+      relinked_.insert(e.id);
+      std::erase(missing_, e.id);
+      return true;
+    }
+    return false;
+  }
+
+  void store_if_due() {
+    const auto now = std::chrono::steady_clock::now();
+    if (batch_.empty()) {
+      stored_ = now;
+    } else if (batch_.size() >= kBatchMax || now - stored_ >= kBatchAge) {
+      if (auto stored = flush(); !stored.ok() && !failure_) failure_ = std::move(stored).error();
+      stored_ = now;
+    }
   }
 
   Result<void> flush() {
-    const std::lock_guard lock(mutex_);
     if (batch_.empty()) return ok();
     auto stored = catalogue_.put(batch_);
     batch_.clear();
@@ -269,16 +325,14 @@ class Scan {
     if (problems_.size() < kProblemsMax) problems_.push_back({path, message});
   }
 
-  // REQUIRES: called by the walking thread alone, or with mutex_ held.
   void report(bool last) {
     const auto now = std::chrono::steady_clock::now();
     if (!options_.on_progress || (!last && now - reported_ < kProgressEvery)) return;
     reported_ = now;
     progress_.elapsed_s = elapsed();
     if (!progress_.walking && progress_.done > 0) {
-      if (measure_start_ == std::chrono::steady_clock::time_point()) measure_start_ = now;
-      progress_.files_per_s =
-          static_cast<double>(progress_.done) / std::max(1e-3, progress_.elapsed_s);
+      const double measuring_s = std::chrono::duration<double>(now - measure_start_).count();
+      progress_.files_per_s = static_cast<double>(progress_.done) / std::max(1e-3, measuring_s);
       progress_.left_s =
           static_cast<double>(progress_.to_do - progress_.done) / progress_.files_per_s;
     }
@@ -291,7 +345,7 @@ class Scan {
   const std::chrono::steady_clock::time_point start_;
   std::chrono::steady_clock::time_point measure_start_;
   std::chrono::steady_clock::time_point reported_;
-  std::chrono::steady_clock::time_point batch_start_ = start_;
+  std::chrono::steady_clock::time_point stored_;  // when nothing finished was waiting
   std::vector<fs::path> roots_;
   std::unordered_map<std::string, Catalogue::Known> known_;
   std::set<std::pair<dev_t, ino_t>> folders_;
@@ -299,10 +353,13 @@ class Scan {
   std::vector<FileStamp> todo_;
   std::vector<int64_t> missing_;
   std::vector<int64_t> back_;
-  std::mutex mutex_;  // guards everything below while measuring
+  std::unordered_set<int64_t> relinked_;
   ScanProgress progress_;
   std::vector<Sample> batch_;
   std::vector<ScanReport::Problem> problems_;
+  std::mutex mutex_;  // guards what workers hand over
+  std::condition_variable ready_;
+  std::vector<Measured> finished_;
   std::optional<Error> failure_;
 };
 

@@ -48,7 +48,7 @@ struct ScanOptions {
   size_t threads = 0;                         // 0: all cores
   const std::atomic<bool>* cancel = nullptr;  // what is finished then is stored, the rest is left
   std::function<void(const ScanProgress&)>
-      on_progress;  // from one of the scan's threads, at most every 100 ms, never two at once
+      on_progress;  // on the calling thread, at most every 100 ms
 };
 
 // True for names the scanner looks at: wav, wave, aif, aiff, aifc, flac, mp3, ogg, oga, opus, m4a,

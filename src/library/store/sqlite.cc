@@ -1,9 +1,11 @@
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cmath>
 #include <mutex>
 
@@ -56,7 +58,7 @@ CREATE TRIGGER sample_gone AFTER DELETE ON sample BEGIN
 END;
 )sql"};
 
-constexpr int kFactColumns = 17;  // format to lists
+constexpr int kFactColumns = 17;    // format to lists
 constexpr int kFolderWordsMax = 4;  // only the last folders of a path say something about the sound
 
 struct StatementDeleter {
@@ -131,7 +133,12 @@ class Statement {
 
 class Connection {
  public:
-  ~Connection() { sqlite3_close_v2(db_); }
+  ~Connection() { close(); }
+  void close() {
+    sqlite3_close_v2(db_);
+    db_ = nullptr;
+  }
+  const std::string& file() const { return file_; }
   Result<void> open(const fs::path& file, int flags) {
     file_ = file.string();
     if (sqlite3_open_v2(file.c_str(), &db_, flags | SQLITE_OPEN_NOMUTEX, nullptr) != SQLITE_OK)
@@ -329,10 +336,9 @@ class SqliteCatalogue final : public Catalogue {
       }
       if (!lock.ok()) return std::move(lock).error();
       lock_.emplace(std::move(lock).value());
-      const mode_t before = ::umask(077);
-      const Result<void> opened = writer_.open(file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-      ::umask(before);
-      SM_CHECK_OK(opened);
+      SM_CHECK_OK(create_private(file));
+      SM_CHECK_OK(writer_.open(file, SQLITE_OPEN_READWRITE));
+      SM_CHECK_OK(check_version(writer_));
       SM_CHECK_OK(
           writer_.run("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; "
                       "PRAGMA temp_store=MEMORY;"));
@@ -340,15 +346,22 @@ class SqliteCatalogue final : public Catalogue {
       writable_ = true;
     } else {
       std::error_code ignored;
-      if (!fs::exists(file, ignored)) {
-        // Nothing scanned yet: an empty catalogue in memory answers every question rightly.
-        SM_CHECK_OK(reader_.open(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
-        return reader_.run(kMigrations[0]);
-      }
+      if (!fs::exists(file, ignored)) return open_empty();
     }
     SM_CHECK_OK(reader_.open(file, SQLITE_OPEN_READWRITE));
     SM_CHECK_OK(reader_.run("PRAGMA query_only=ON; PRAGMA cache_size=-16000;"));
-    return check_version(reader_);
+    SM_TRY(const size_t version, check_version(reader_));
+    if (version == 0) {  // created and never filled
+      reader_.close();
+      return open_empty();
+    }
+    if (version < kMigrations.size()) {
+      return Error(ErrorCode::kUnavailable,
+                   file.string() + " was made by an older samplemind (schema " +
+                       std::to_string(version) + ")",
+                   "'samplemind up' or 'samplemind scan' brings it up to date");
+    }
+    return ok();
   }
 
   Result<std::unordered_map<std::string, Known>> known() override {
@@ -436,12 +449,17 @@ class SqliteCatalogue final : public Catalogue {
     return transaction.commit();
   }
 
-  Result<std::optional<Sample>> find_missing_by_digest(const Digest& digest) override {
+  Result<std::vector<Sample>> find_by_digest(const Digest& digest) override {
     const std::lock_guard lock(read_mutex_);
     SM_TRY(Statement rows, reader_.prepare(std::string("SELECT ") + kColumns +
-                                           " FROM sample WHERE digest=? AND missing=1 LIMIT 1"));
+                                           " FROM sample WHERE digest=? ORDER BY id LIMIT 16"));
     rows.blob({reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size()});
-    return one(rows);
+    std::vector<Sample> list;
+    for (;;) {
+      SM_TRY(const bool more, rows.step());
+      if (!more) return list;
+      list.push_back(read_sample(rows, true));
+    }
   }
 
   Result<void> relink(int64_t id, const FileStamp& file) override {
@@ -604,31 +622,40 @@ class SqliteCatalogue final : public Catalogue {
   uint64_t memory_bytes() override { return static_cast<uint64_t>(sqlite3_memory_used()); }
 
  private:
-  static Result<void> check_version(Connection& c) {
+  // The file's schema. kUnsupported when it is newer than this program.
+  static Result<size_t> check_version(Connection& c) {
     SM_TRY(Statement rows, c.prepare("PRAGMA user_version"));
     SM_TRY(const bool row, rows.step());
     const int64_t version = row ? rows.get_integer(0) : 0;
-    if (version > static_cast<int64_t>(kMigrations.size())) {
+    if (version < 0 || version > static_cast<int64_t>(kMigrations.size())) {
       return Error(ErrorCode::kUnsupported,
-                   "the library's file has schema " + std::to_string(version) +
+                   c.file() + " has schema " + std::to_string(version) +
                        ", this program knows up to " + std::to_string(kMigrations.size()),
                    "it was made by a newer samplemind: update this one");
     }
+    return static_cast<size_t>(version);
+  }
+
+  // Nothing scanned yet: an empty catalogue in memory answers every question rightly.
+  Result<void> open_empty() {
+    SM_CHECK_OK(reader_.open(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
+    for (const char* migration : kMigrations) SM_CHECK_OK(reader_.run(migration));
+    return ok();
+  }
+
+  // SQLite gives its log and index the mode of the file itself.
+  static Result<void> create_private(const fs::path& file) {
+    const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) return errno_error(errno, "open " + file.string());
+    ::close(fd);
     return ok();
   }
 
   Result<void> migrate() {
-    SM_CHECK_OK(check_version(writer_));
     Transaction transaction(writer_);
     SM_CHECK_OK(transaction.begin());
-    int64_t version = 0;
-    {
-      SM_TRY(Statement rows, writer_.prepare("PRAGMA user_version"));
-      SM_TRY(const bool row, rows.step());
-      version = row ? rows.get_integer(0) : 0;
-    }
-    for (auto v = static_cast<size_t>(version); v < kMigrations.size(); ++v)
-      SM_CHECK_OK(writer_.run(kMigrations[v]));
+    SM_TRY(const size_t version, check_version(writer_));
+    for (size_t v = version; v < kMigrations.size(); ++v) SM_CHECK_OK(writer_.run(kMigrations[v]));
     SM_CHECK_OK(writer_.run(("PRAGMA user_version=" + std::to_string(kMigrations.size())).c_str()));
     return transaction.commit();
   }

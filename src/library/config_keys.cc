@@ -1,0 +1,14 @@
+#include "library/config_keys.h"
+
+namespace samplemind::library {
+
+std::vector<ConfigKey> config_keys() {
+  return {
+      {"library.scan_threads", ConfigType::kInteger, "0",
+       "Files measured at once by a scan; 0: one a core"},
+      {"library.demo_pack", ConfigType::kBool, "true",
+       "Whether the very first start writes and scans the demo pack"},
+  };
+}
+
+}  // namespace samplemind::library
