@@ -1,0 +1,170 @@
+// samplemind analyze: the ear alone, no library, no service.
+#include <CLI/CLI.hpp>
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "audio/analysis_json.h"
+#include "audio/analyzer.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "base/thread_pool.h"
+#include "cli/commands.h"
+#include "cli/samples_table.h"
+
+namespace samplemind::cli {
+
+namespace {
+
+struct AnalyzeFlags {
+  std::vector<std::string> files;
+  bool json = false;
+};
+
+using Outcome = Result<audio::Analysis>;
+
+Outcome measure(const std::string& file) {
+  std::error_code ignored;
+  if (fs::is_directory(file, ignored))
+    return Error(ErrorCode::kInvalidArgument, file + " is a folder",
+                 "samplemind scan " + file + " measures all sounds in it");
+  audio::AnalysisOptions options;
+  options.cancel = &InterruptGuard::flag();
+  return audio::Analyzer().analyze(file, options);
+}
+
+Result<int> run_analyze(const Context& context, const AnalyzeFlags& flags) {
+  const InterruptGuard interrupts;
+  const size_t count = flags.files.size();
+  std::vector<std::unique_ptr<Outcome>> outcomes(count);
+  std::mutex mutex;
+  std::condition_variable changed;
+  size_t done = 0;
+  const size_t threads = std::min<size_t>(count, std::max(1u, std::thread::hardware_concurrency()));
+  ThreadPool pool("analyze", threads, count);
+  for (size_t i = 0; i < count; ++i) {
+    const bool queued = pool.try_post([&, i] {
+      auto outcome = std::make_unique<Outcome>(measure(flags.files[i]));
+      const std::lock_guard lock(mutex);
+      outcomes[i] = std::move(outcome);
+      ++done;
+      changed.notify_one();
+    });
+    SM_ASSERT(queued);
+  }
+  bool failed = false;
+  std::vector<JsonValue> rows;
+  Progress progress(context.err);
+  for (size_t i = 0; i < count; ++i) {
+    std::unique_ptr<Outcome> outcome;
+    {
+      std::unique_lock lock(mutex);
+      while (!outcomes[i]) {
+        changed.wait_for(lock, std::chrono::milliseconds(100));
+        if (!outcomes[i])
+          progress.show(
+              "Listening", count > 1 ? static_cast<double>(done) / static_cast<double>(count) : -1,
+              count > 1 ? std::to_string(done) + "/" + std::to_string(count) : "", flags.files[i]);
+      }
+      outcome = std::move(outcomes[i]);
+    }
+    const std::string& file = flags.files[i];
+    if (!outcome->ok()) {
+      progress.clear();
+      if (outcome->error().code() == ErrorCode::kCancelled) {
+        pool.clear();
+        return outcome->error();
+      }
+      failed = true;
+      print_error(context.err, outcome->error());
+      if (flags.json) {
+        std::string line;
+        JsonWriter(line)
+            .begin_object()
+            .field("path", file)
+            .field("error", outcome->error().message())
+            .end_object();
+        print(line + "\n");
+      }
+      continue;
+    }
+    std::string line;
+    JsonWriter w(line);
+    audio::write_json(w, file, **outcome);
+    if (flags.json) {
+      progress.clear();
+      print(line + "\n");
+    } else {
+      for (const std::string& warning : (*outcome)->warnings) {
+        progress.clear();
+        print_note(context.err, file + ": " + warning);
+      }
+      SM_TRY(JsonValue row, JsonValue::parse(line));
+      rows.push_back(std::move(row));
+    }
+  }
+  progress.clear();
+  if (rows.size() == 1) {
+    // One sound has the whole screen.
+    const JsonValue& s = rows[0];
+    const auto line = [&](const char* name, const std::string& value) {
+      print("  " + styled(context.out, Style::kDim, name) +
+            std::string(16 - std::string_view(name).size(), ' ') +
+            (value.empty() ? styled(context.out, Style::kDim, "unknown") : printable(value)) +
+            "\n");
+    };
+    const auto number = [&](const char* field, const char* format) -> std::string {
+      const auto v = s[field].number();
+      if (!v) return {};
+      char buffer[64];
+      std::snprintf(buffer, sizeof buffer, format, *v);
+      return buffer;
+    };
+    const auto confidence = [&](std::string value, const char* field) {
+      const auto c = s[field].number();
+      if (value.empty() || !c) return value;
+      char buffer[32];
+      std::snprintf(buffer, sizeof buffer, "  (%.0f%% sure)", *c * 100);
+      return value + buffer;
+    };
+    print(styled(context.out, Style::kBold, printable(s["path"].string_or("?"))) + "\n");
+    line("length", human_length(s["duration_s"].number_or(0)));
+    std::string format = s["format"].string_or("");
+    const int64_t channels = s["channels"].integer_or(0);
+    format += (format.empty() ? "" : ", ") + number("sample_rate_hz", "%.0f Hz") + ", " +
+              (channels == 1   ? "mono"
+               : channels == 2 ? "stereo"
+                               : std::to_string(channels) + " channels");
+    if (s["bit_depth"].is_number()) format += ", " + number("bit_depth", "%.0f bit");
+    line("format", format);
+    line("content", s["content"].string_or("") +
+                        (s["kind"].is_string() ? ", " + s["kind"].string_or("") : ""));
+    line("tempo", confidence(number("tempo_bpm", "%.2f bpm"), "tempo_confidence"));
+    line("beats", s["beats_s"].size() > 0 ? std::to_string(s["beats_s"].size()) : "");
+    line("key", confidence(s["key"].string_or(""), "key_confidence"));
+    line("loudness", number("loudness_lufs", "%.1f LUFS"));
+    line("loudness range", number("loudness_range_lu", "%.1f LU"));
+    line("true peak", number("true_peak_dbtp", "%.1f dBTP"));
+  } else if (!rows.empty()) {
+    print(samples_table(rows, context.out, false));
+  }
+  return failed ? 1 : 0;
+}
+
+}  // namespace
+
+Run add_analyze(CLI::App& command, Context& context) {
+  auto flags = std::make_shared<AnalyzeFlags>();
+  command.add_option("FILE", flags->files, "Sound files; several are measured in parallel")
+      ->required();
+  command.add_flag(
+      "--json", flags->json,
+      "One object a line: path, duration_s, tempo_bpm, beats_s, key, loudness_lufs, ... "
+      "What is unknown is null; a file that could not be read has path and error");
+  return [flags, &context] { return run_analyze(context, *flags); };
+}
+
+}  // namespace samplemind::cli

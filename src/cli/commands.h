@@ -1,0 +1,35 @@
+// Every command: declares its arguments on its subcommand and gives what to run once they were
+// parsed. The exit status comes from base/error.h for errors.
+#pragma once
+
+#include <functional>
+
+#include "base/result.h"
+#include "cli/context.h"
+
+namespace CLI {
+class App;
+}
+
+namespace samplemind::cli {
+
+using Run = std::function<Result<int>()>;
+
+Run add_up(CLI::App& command, Context& context);
+Run add_down(CLI::App& command, Context& context);
+Run add_ps(CLI::App& command, Context& context);
+Run add_logs(CLI::App& command, Context& context);
+Run add_scan(CLI::App& command, Context& context);
+Run add_analyze(CLI::App& command, Context& context);
+Run add_search(CLI::App& command, Context& context);
+Run add_ask(CLI::App& command, Context& context);
+Run add_models(CLI::App& command, Context& context);
+Run add_pull_models(CLI::App& command, Context& context);
+Run add_config(CLI::App& command, Context& context);
+Run add_bench(CLI::App& command, Context& context);
+Run add_profile(CLI::App& command, Context& context);
+Run add_version(CLI::App& command, Context& context);
+// test, build, rebuild: the launcher's, which needs the checkout.
+Run add_checkout_command(CLI::App& command, Context& context);
+
+}  // namespace samplemind::cli
