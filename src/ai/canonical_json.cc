@@ -3,8 +3,10 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 namespace samplemind::ai {
@@ -14,43 +16,74 @@ namespace {
 using simdjson::dom::element;
 using simdjson::dom::element_type;
 
-// RFC 8785 escapes only what JSON must: the two-letter forms, else lower-case \u00xx for controls.
+// The bytes that RFC 8785 escapes: only what JSON must.
+constexpr std::array<bool, 256> kEscaped = [] {
+  std::array<bool, 256> table{};
+  for (size_t c = 0; c < 0x20; ++c) table[c] = true;
+  table['"'] = table['\\'] = true;
+  return table;
+}();
+
+// The two-letter forms where they exist, else lower-case \u00xx.
+void append_escape(std::string& out, char c) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  switch (c) {
+    case '"':
+      out += "\\\"";
+      break;
+    case '\\':
+      out += "\\\\";
+      break;
+    case '\b':
+      out += "\\b";
+      break;
+    case '\f':
+      out += "\\f";
+      break;
+    case '\n':
+      out += "\\n";
+      break;
+    case '\r':
+      out += "\\r";
+      break;
+    case '\t':
+      out += "\\t";
+      break;
+    default:
+      out += "\\u00";
+      out += kDigits[c >> 4];
+      out += kDigits[c & 15];
+  }
+}
+
+// True when one of the eight bytes is below 0x20, a quote or a backslash (Hacker's Delight, "find
+// first 0-byte"; may also say true for a byte above 0x7F that follows such a one, never false).
+bool any_escaped(const char* bytes) {
+  constexpr uint64_t kOnes = 0x0101010101010101u;
+  constexpr uint64_t kHighs = 0x8080808080808080u;
+  uint64_t v = 0;
+  std::memcpy(&v, bytes, sizeof v);
+  const auto zero = [](uint64_t x) { return (x - kOnes) & ~x & kHighs; };
+  const uint64_t control = (v - kOnes * 0x20) & ~v & kHighs;
+  return (control | zero(v ^ kOnes * '"') | zero(v ^ kOnes * '\\')) != 0;
+}
+
 void append_string(std::string& out, std::string_view s) {
   out += '"';
-  for (const char c : s) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          static constexpr char kDigits[] = "0123456789abcdef";
-          out += "\\u00";
-          out += kDigits[c >> 4];
-          out += kDigits[c & 15];
-        } else {
-          out += c;
-        }
+  size_t copied = 0;
+  for (size_t i = 0; i < s.size();) {
+    if (i + 8 <= s.size() && !any_escaped(s.data() + i)) {
+      i += 8;
+      continue;
+    }
+    for (const size_t end = std::min(i + 8, s.size()); i < end; ++i) {
+      if (!kEscaped[static_cast<unsigned char>(s[i])]) continue;
+      out.append(s, copied, i - copied);
+      append_escape(out, s[i]);
+      copied = i + 1;
     }
   }
+  out.append(s, copied);
   out += '"';
 }
 

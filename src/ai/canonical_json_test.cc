@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdio>
 #include <random>
 
 #include "ai/fingerprint.h"
@@ -85,6 +86,29 @@ TEST(CanonicalJson, WholeNumbersThatADoubleCannotHoldStayApart) {
   EXPECT_EQ(canonical("-9007199254740993"), "-9007199254740993");
   EXPECT_EQ(canonical("18446744073709551615"), "18446744073709551615");
   EXPECT_EQ(canonical("[1,1.0,10e-1,1E0,-0,0.0]"), "[1,1,1,1,0,0]");
+}
+
+// Strings are read eight bytes at a time: an escape may stand anywhere.
+TEST(CanonicalJson, EscapesAtEveryPosition) {
+  for (size_t at = 0; at < 40; ++at) {
+    for (int c = 0; c < 0x80; ++c) {
+      std::string text(40, 'x');
+      text[at] = static_cast<char>(c);
+      if (at % 5 == 0) text.replace(20, 2, "\xC3\xA9");
+      std::string escaped = "\"";
+      for (const char each : text) {
+        char form[8] = {each, 0};
+        if (each == '"' || each == '\\' || static_cast<unsigned char>(each) < 0x20)
+          std::snprintf(form, sizeof form, "\\u%04x", static_cast<unsigned>(each));
+        escaped += form;
+      }
+      escaped += "\"";
+      const std::string got = canonical(escaped);
+      ASSERT_EQ(JsonValue::parse(got)->string(), text) << got;
+      ASSERT_EQ(canonical(got), got);
+      ASSERT_LE(got.size(), text.size() + 7);
+    }
+  }
 }
 
 // Keys of every UTF-8 length against the order of their UTF-16 code units.

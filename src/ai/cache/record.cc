@@ -124,8 +124,12 @@ std::string encode_record(const CacheRecord& r) {
   const uint64_t size = p.out.size();
   body.append(reinterpret_cast<const char*>(&size), sizeof size);
   if (p.out.size() > kCompressAbove) {
+    // A context is worth keeping: making one costs more than compressing a short answer.
+    thread_local const std::unique_ptr<ZSTD_CCtx, size_t (*)(ZSTD_CCtx*)> context(ZSTD_createCCtx(),
+                                                                                  ZSTD_freeCCtx);
     std::string packed(ZSTD_compressBound(p.out.size()), '\0');
-    const size_t n = ZSTD_compress(packed.data(), packed.size(), p.out.data(), p.out.size(), 3);
+    const size_t n = ZSTD_compressCCtx(context.get(), packed.data(), packed.size(), p.out.data(),
+                                       p.out.size(), 3);
     if (ZSTD_isError(n) == 0 && n < p.out.size()) {
       body[0] = kCompressed;
       body.append(packed, 0, n);
@@ -148,8 +152,11 @@ Result<CacheRecord> decode_record(std::string_view bytes, const Digest& key) {
   std::string unpacked;
   if (bytes[kChecksum] == kCompressed) {
     if (size > kUnpackedMax) return damaged;
+    thread_local const std::unique_ptr<ZSTD_DCtx, size_t (*)(ZSTD_DCtx*)> context(ZSTD_createDCtx(),
+                                                                                  ZSTD_freeDCtx);
     unpacked.resize(size);
-    if (ZSTD_decompress(unpacked.data(), unpacked.size(), payload.data(), payload.size()) != size)
+    if (ZSTD_decompressDCtx(context.get(), unpacked.data(), unpacked.size(), payload.data(),
+                            payload.size()) != size)
       return damaged;
     payload = unpacked;
   } else if (payload.size() != size) {
