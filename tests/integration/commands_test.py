@@ -1,0 +1,97 @@
+"""The commands, with the service and without it: the same answers."""
+import json
+import sys
+import unittest
+
+import harness
+
+
+class Commands(harness.Case):
+    def sounds(self, home):
+        folder = home.root / "sounds"
+        harness.write_tone(folder / "bass low.wav", 1.0, 55)
+        harness.write_tone(folder / "lead high.wav", 1.0, 880)
+        harness.write_tone(folder / "beat.wav", 8.0, 180, clicks_bpm=120)
+        return folder
+
+    def test_analyze_json(self):
+        home = self.home()
+        folder = self.sounds(home)
+        rows = home.lines("analyze", "--json", folder / "beat.wav", folder / "lead high.wav")
+        self.assertEqual(len(rows), 2)
+        beat = next(r for r in rows if r["path"].endswith("beat.wav"))
+        for field in ("path", "duration_s", "sample_rate_hz", "channels", "bit_depth", "tempo_bpm",
+                      "tempo_confidence", "beats_s", "key", "key_confidence", "loudness_lufs"):
+            self.assertIn(field, beat)
+        self.assertAlmostEqual(beat["duration_s"], 8.0, places=2)
+        self.assertEqual((beat["sample_rate_hz"], beat["channels"], beat["bit_depth"]), (22050, 1, 16))
+        self.assertAlmostEqual(beat["tempo_bpm"], 120, delta=1.5)
+
+    def test_scan_search_ask_with_and_without_the_service(self):
+        provider = self.provider()
+        home = self.home(provider)
+        folder = self.sounds(home)
+        self.assertEqual(home.run("scan", folder).returncode, 0)
+        again = home.lines("scan", "--json", folder)[-1]
+        self.assertEqual((again["unchanged"], again["measured"]), (3, 0), again)
+        queries = (["bass"], ["--bpm", "118-122"], ["--length", "<2s"], ["nothing-like-this"])
+        alone = [home.lines("search", "--json", *q) for q in queries]
+        self.assertEqual([len(a) for a in alone], [1, 1, 2, 0])
+        self.assertTrue(alone[0][0]["path"].endswith("bass low.wav"))
+        question = ["ask", "What is this sound good for?", "--file", folder / "bass low.wav",
+                    "--model", "openai/fake-small", "--json"]
+        first = home.lines(*question)[-1]
+        self.assertEqual(first["cache"], "miss")
+        sent = json.dumps(json.loads(provider.chats()[0]["body"])["messages"])
+        self.assertIn("bass low", sent)  # what was measured is in the request
+        service = self.service(home, "--no-demo")
+        self.assertEqual([home.lines("search", "--json", *q) for q in queries], alone)
+        second = home.lines(*question)[-1]
+        self.assertIn(second["cache"], ("hit-memory", "hit-disk"))
+        self.assertEqual(second["answer"], first["answer"])
+        self.assertEqual(len(provider.chats()), 1)
+        shown = home.run(*question[:-1])
+        self.assertIn(first["answer"].strip()[:20], shown.stdout)
+        self.assertIn("fake-small", shown.stdout + shown.stderr)
+        self.assertIn("hit", shown.stdout + shown.stderr)
+        self.assertEqual(harness.request(service.url + "/api/v1/samples").json()["total"], 3)
+
+    def test_models_and_pull(self):
+        provider = self.provider()
+        home = self.home(provider, OLLAMA_HOST=provider.url.removeprefix("http://"))
+        models = home.lines("models", "--json")
+        names = {m["id"]: m for m in models}
+        self.assertTrue(names["ollama/llama3.2:3b-instruct-q8_0"]["local"])
+        self.assertFalse(names["openai/fake-small"]["local"])
+        done = home.run("pull-models", "llama3.2:1b")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        pulls = provider.log("/api/pull")
+        self.assertEqual([p["model"] for p in pulls], ["llama3.2:1b"])
+        provider.script("s08", path="/api/pull", times=1)
+        cut = home.run("pull-models", "qwen2.5:1b")
+        if cut.returncode != 0:  # it may also go on by itself
+            self.assertIn("qwen2.5:1b", cut.stderr)
+            self.assertEqual(home.run("pull-models", "qwen2.5:1b").returncode, 0)
+
+    def test_bench_and_profile(self):
+        home = self.home()
+        bench = home.lines("bench", "--quick", "--json")
+        self.assertTrue(bench and isinstance(bench[-1], dict))
+        alone = home.run("profile")
+        self.assertNotEqual(alone.returncode, 0)
+        self.assertIn("samplemind up", alone.stderr)
+        self.service(home, "--no-demo")
+        profile = home.lines("profile", "--json")[-1]
+        self.assertGreater(profile["rss_bytes"], 1_000_000)
+
+    def test_version_and_checkout_commands(self):
+        home = self.home()
+        self.assertRegex(home.run("--version").stdout, r"\d+\.\d+")
+        for command in ("build", "rebuild", "test"):
+            done = home.run(command)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("checkout", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], "-v", *sys.argv[1:]])

@@ -1,0 +1,147 @@
+"""The service's life: started twice, killed, stopped with work at hand, with a child of its own."""
+import json
+import os
+import signal
+import socket
+import sqlite3
+import sys
+import threading
+import unittest
+
+import harness
+
+
+class Lifecycle(harness.Case):
+    def up(self, home, *flags, **kw):
+        port = harness.free_port()
+        done = home.run("up", "--no-demo", "--port", port, *flags, **kw)
+        return port, done
+
+    def test_up_twice_ps_logs_down(self):
+        home = self.home()
+        port, done = self.up(home)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f"127.0.0.1:{port}", done.stdout + done.stderr)
+        again = home.run("up", "--no-demo", "--port", port)
+        self.assertIn("already running", again.stdout + again.stderr)
+        rows = json.loads(home.run("ps", "--json").stdout)
+        mine = rows[0]
+        self.assertEqual(mine["port"], port)
+        os.kill(mine["pid"], 0)
+        log = home.run("logs", "-n", "1")
+        self.assertEqual(log.returncode, 0, log.stderr)
+        self.assertEqual(len(log.stdout.strip().splitlines()), 1, log.stdout)
+        down = home.run("down")
+        self.assertEqual(down.returncode, 0, down.stderr)
+        with self.assertRaises(ProcessLookupError):
+            os.kill(mine["pid"], 0)
+
+    def test_stale_run_file(self):
+        home = self.home()
+        _, done = self.up(home)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        os.kill(json.loads(home.run("ps", "--json").stdout)[0]["pid"], signal.SIGKILL)
+        _, done = self.up(home)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_port_in_use(self):
+        home = self.home()
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            s.listen()
+            port = s.getsockname()[1]
+            done = home.run("up", "--no-demo", "--port", port)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(str(port), done.stderr)
+        self.assertIn("in use", done.stderr.lower())
+
+    def test_home_that_cannot_be_written(self):
+        home = self.home()
+        home.path.write_text("a file where the folder should be")
+        _, done = self.up(home)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("cannot keep data in", done.stderr)
+        self.assertIn("SAMPLEMIND_HOME", done.stderr)
+
+    def test_crash_at_start_says_why(self):
+        home = self.home()
+        home.path.mkdir()
+        (home.path / "library.db").write_bytes(b"this is no database" * 100)
+        _, done = self.up(home)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("did not start", done.stderr)
+        self.assertIn("library.db", done.stderr)
+
+    def test_down_lets_a_running_request_finish(self):
+        provider = self.provider()
+        home = self.home(provider)
+        port, done = self.up(home)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        got = []
+        body = {"model": "openai/fault-s07-ms1500", "messages": [{"role": "user", "content": "late"}]}
+        asking = threading.Thread(target=lambda: got.append(
+            harness.request(f"http://127.0.0.1:{port}/v1/chat/completions", body)))
+        asking.start()
+        harness.wait_until(provider.chats, 10, "the request is upstream")
+        self.assertEqual(home.run("down").returncode, 0)
+        asking.join(20)
+        self.assertEqual([a.status for a in got], [200])
+
+    def test_ollama_is_started_and_stopped(self):
+        home = self.home()
+        stub = home.root / "bin" / "ollama"
+        stub.parent.mkdir()
+        pid_file = home.root / "ollama.pid"
+        # fake_provider ends with its stdin, so a pipe that stays open is put in front.
+        stub.write_text(f'#!/bin/sh\n[ "$1" = serve ] || exit 2\necho $$ > {pid_file}\n'
+                        f'mkfifo {home.root}/open\nexec {harness.FAKE} --port "${{OLLAMA_HOST##*:}}" <> {home.root}/open\n')
+        stub.chmod(0o755)
+        home.env["PATH"] = f"{stub.parent}{os.pathsep}{home.env['PATH']}"
+        _, done = self.up(home)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        harness.wait_until(pid_file.exists, 10, "ollama serve was started")
+        ollama = f"http://{home.env['OLLAMA_HOST']}"
+        self.assertIn("fake", harness.request(ollama + "/api/version").json()["version"])
+        self.assertIn("ollama", home.run("ps").stdout.lower())
+        self.assertEqual(home.run("down").returncode, 0)
+
+        def gone():
+            try:
+                harness.request(ollama + "/api/version", timeout=2)
+                return False
+            except OSError:
+                return True
+        harness.wait_until(gone, 10, "ollama was stopped")
+
+
+class Killed(harness.Case):
+    def test_kill_during_a_scan_loses_nothing_finished(self):
+        home = self.home()
+        sounds = home.root / "sounds"
+        for i in range(300):
+            harness.write_tone(sounds / f"{i:03}.wav", 2.0, 110 + i)
+        service = self.service(home, "--no-demo")
+        count = lambda: harness.request(service.url + "/api/v1/samples?limit=1").json()["total"]
+
+        def scan():
+            try:
+                harness.request(service.url + "/api/v1/scan", {"paths": [str(sounds)]})
+            except Exception:  # the service is killed under it
+                pass
+        scanning = threading.Thread(target=scan)
+        scanning.start()
+        finished = harness.wait_until(count, 60, "a first batch is stored")
+        service.kill()
+        scanning.join(30)
+        self.assertLess(finished, 300, "the scan was over before the kill: nothing was tested")
+        service = self.service(home, "--no-demo")
+        self.assertGreaterEqual(count(), finished)
+        service.stop()
+        with sqlite3.connect(home.path / "library.db") as db:
+            self.assertEqual(db.execute("PRAGMA integrity_check").fetchone()[0], "ok")
+        home.run("scan", sounds)
+        self.assertEqual(len(home.lines("search", "--json", "--limit", "1000")), 300)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], "-v", *sys.argv[1:]])
