@@ -322,6 +322,20 @@ std::string close_names(const std::string& asked, const std::vector<std::string>
   return out;
 }
 
+// "provider/model" for a header: a client chooses the name, so what is not plain is
+// percent-encoded.
+std::string model_header(std::string_view provider, std::string_view model) {
+  std::string out = std::string(provider) + "/";
+  for (const char c : model) {
+    if (c > ' ' && c < 0x7F && c != '%') {
+      out += c;
+    } else {
+      out += net::percent_encode(std::string_view(&c, 1));
+    }
+  }
+  return out;
+}
+
 struct Failure {
   int status;
   std::string type, code, message;
@@ -760,7 +774,7 @@ class Shard final : public GatewayShard {
     headers.add("content-type", stream ? "text/event-stream" : "application/json");
     headers.add("x-samplemind-cache", cache_state_name(state));
     headers.add("x-samplemind-cache-key", r_in.key_hex);
-    headers.add("x-samplemind-model", r_in.answer.provider + "/" + r_in.model);
+    headers.add("x-samplemind-model", model_header(r_in.answer.provider, r_in.model));
     headers.add("x-samplemind-cost-microusd", "0");
     headers.add("age", std::to_string((core_->clock.unix_ms() - r_in.stored_ms) / 1000));
     if (r_in.cost_microusd > 0) {
@@ -903,7 +917,7 @@ class Shard final : public GatewayShard {
     headers.add("content-type", stream ? "text/event-stream" : "application/json");
     headers.add("x-samplemind-cache", cache_state_name(state));
     if (p.use_cache) headers.add("x-samplemind-cache-key", p.key.hex());
-    headers.add("x-samplemind-model", flight.provider + "/" + p.model);
+    headers.add("x-samplemind-model", model_header(flight.provider, p.model));
     if (stream) {
       headers.add("cache-control", "no-cache");
       headers.add("x-accel-buffering", "no");

@@ -224,6 +224,39 @@ TEST(Gateway, LongRetryAfterIsHandedOnAndNotWaitedFor) {
   EXPECT_EQ(up.chats(), 1);
 }
 
+TEST(Gateway, RetryIsNoSoonerThanTheProviderAsks) {
+  std::vector<SteadyTime> calls;
+  FakeUpstream up([&](const Seen&, int n) {
+    calls.push_back(system_clock().steady());
+    Reply r = json_reply(R"({"error":{"message":"slow down"}})", 429);
+    r.fields = {"retry-after-ms: 60"};
+    return n == 0 ? r : json_reply(answer_body("x"));
+  });
+  Rig rig(up);
+  EXPECT_EQ(rig.chat(ask_body("hi")).status, 200);
+  ASSERT_EQ(calls.size(), 2u);
+  EXPECT_GE(calls[1] - calls[0], std::chrono::milliseconds(60));
+}
+
+TEST(Gateway, OneDeadlineCoversAllTries) {
+  FakeUpstream up([](const Seen&, int) { return failing(Reply::End::kStall); });
+  Rig rig(up, {{"ai.total_timeout", "50ms"}}, {}, false, &system_clock());
+  EXPECT_EQ(rig.chat(ask_body("hi")).status, 504);
+  EXPECT_EQ(up.chats(), 1);
+}
+
+TEST(Gateway, ModelNamesCannotForgeHeaders) {
+  FakeUpstream up([](const Seen&, int) { return json_reply(answer_body("x")); });
+  Rig rig(up);
+  const std::string body =
+      R"({"model":"openai/a\r\nset-cookie: b","messages":[{"role":"user","content":"x"}]})";
+  for (const char* state : {"miss", "hit-memory"}) {
+    const MemorySink sink = rig.chat(body);
+    EXPECT_EQ(sink.cache(), state);
+    EXPECT_EQ(sink.header("x-samplemind-model"), "openai/a%0D%0Aset-cookie:%20b");
+  }
+}
+
 TEST(Gateway, WhatTheProviderForbidsToRepeatIsNotRepeated) {
   FakeUpstream up([](const Seen&, int) {
     Reply r = json_reply(R"({"error":{"message":"no"}})", 500);

@@ -208,7 +208,8 @@ using Flags = std::vector<std::pair<std::string, std::string>>;
 class Rig {
  public:
   explicit Rig(const FakeUpstream& upstream, Flags flags = {},
-               const std::filesystem::path& cache_folder = {}, bool as_ollama = false) {
+               const std::filesystem::path& cache_folder = {}, bool as_ollama = false,
+               const Clock* real_clock = nullptr) {
     Flags all{{"ai.backoff", "1ms"}, {"ai.openai.api_key", "sk-test-0123456789"}};
     all.emplace_back("ai.openai.base_url",
                      as_ollama ? "http://127.0.0.1:1/v1" : upstream.url("/v1"));
@@ -217,7 +218,8 @@ class Rig {
     all.insert(all.end(), flags.begin(), flags.end());
     auto config = Config::load(config_keys(), "/nonexistent/config.toml", false, all);
     EXPECT_TRUE(config.ok()) << (config.ok() ? "" : config.error().message());
-    auto made = Gateway::create(*config, cache_folder, metrics, clock);
+    auto made = Gateway::create(*config, cache_folder, metrics,
+                                real_clock != nullptr ? *real_clock : clock);
     EXPECT_TRUE(made.ok());
     gateway = *made;
     shard = GatewayShard::create(gateway, loop);
