@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
+#include <mutex>
 #include <numbers>
+#include <thread>
 
 #include "base/files.h"
 #include "base/hash.h"
@@ -281,13 +284,17 @@ Sound melody_loop(double bpm, int tonic, bool minor, const std::array<int, 4>& d
   static constexpr std::array<int, 7> kMajorScale{0, 2, 4, 5, 7, 9, 11};
   static constexpr std::array<int, 7> kMinorScale{0, 2, 3, 5, 7, 8, 10};
   const auto& scale = minor ? kMinorScale : kMajorScale;
-  const auto pitch = [&](int degree) {
-    return tonic + scale[static_cast<size_t>(degree % 7)] + 12 * (degree / 7);
-  };
   const double beat = 60 / bpm;
   Sound out(static_cast<size_t>(std::llround(beat * 4 * bars * kRate)));
   for (int bar = 0; bar < bars; ++bar) {
     const int root = degrees[static_cast<size_t>(bar % 4)];
+    // In minor the dominant takes the leading note (harmonic minor): without it the piece might as
+    // well be in the relative major.
+    const bool leading_note = minor && root == 4;
+    const auto pitch = [&](int degree) {
+      return tonic + scale[static_cast<size_t>(degree % 7)] + 12 * (degree / 7) +
+             (leading_note && degree % 7 == 6 ? 1 : 0);
+    };
     const double t = bar * 4 * beat;
     mix(out,
         chord({pitch(root) + 48, pitch(root + 2) + 48, pitch(root + 4) + 48}, beat * 4, 0.02, 3,
@@ -342,7 +349,7 @@ constexpr std::array<Groove, 6> kGrooves{{
     {"x.x.......x..x..", "....x..o....x...", "x.x.x.x.x.x.x.x.", 0.3},
 }};
 constexpr std::array<std::array<int, 4>, 4> kProgressions{
-    {{0, 5, 2, 6}, {0, 3, 4, 0}, {0, 4, 5, 3}, {0, 3, 0, 4}}};
+    {{0, 5, 3, 4}, {0, 3, 4, 0}, {0, 4, 5, 3}, {0, 3, 0, 4}}};
 
 std::string note_name(int midi) {
   static constexpr std::array<const char*, 12> kNames{"C",  "Cs", "D",  "Ds", "E",  "F",
@@ -500,7 +507,13 @@ Sound render(const Entry& e) {
   return {};
 }
 
-Sound finished(Sound sound) {
+Sound finished(const Entry& e) {
+  Sound sound = render(e);
+  if (e.sound.content == "oneshot") {  // no click where a tail is cut
+    const size_t fade = std::min(sound.size(), samples(0.005));
+    for (size_t i = 0; i < fade; ++i)
+      sound[sound.size() - 1 - i] *= static_cast<float>(i) / static_cast<float>(fade);
+  }
   float peak = 0;
   for (const float s : sound) peak = std::max(peak, std::abs(s));
   if (peak > 0) {
@@ -532,6 +545,41 @@ Result<void> write_sound(const fs::path& path, const Sound& sound) {
   return ok();
 }
 
+// On all cores: the first start waits for it.
+Result<void> write_sounds(const fs::path& folder, const std::function<void(int, int)>& on_file) {
+  std::atomic<size_t> next = 0;
+  std::mutex mutex;
+  int done = 0;
+  std::optional<Error> failure;
+  const auto write_one = [&](const Entry& e) -> Result<void> {
+    const fs::path path = folder / e.sound.file;
+    SM_CHECK_OK(make_private_dir(path.parent_path()));
+    std::error_code ignored;
+    return fs::exists(path, ignored) ? ok() : write_sound(path, finished(e));
+  };
+  const auto work = [&] {
+    for (;;) {
+      // The last are the longest, so they come first.
+      const size_t taken = next++;
+      if (taken >= entries().size()) return;
+      auto written = write_one(entries()[entries().size() - 1 - taken]);
+      const std::lock_guard lock(mutex);
+      if (!written.ok() && !failure) failure = std::move(written).error();
+      if (failure) return;
+      ++done;
+      if (on_file) on_file(done, static_cast<int>(entries().size()));
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    for (unsigned i = 1; i < std::max(1u, std::thread::hardware_concurrency()); ++i)
+      others.emplace_back(work);
+    work();
+  }
+  if (failure) return std::move(*failure);
+  return ok();
+}
+
 constexpr std::string_view kLicense =
     "The sounds in this folder were made by SampleMind's own synthesis. They are dedicated to the "
     "public domain:\n"
@@ -547,20 +595,16 @@ std::vector<DemoSound> demo_pack_contents() {
 
 std::vector<float> render_demo_sound(const DemoSound& sound) {
   for (const Entry& e : entries()) {
-    if (e.sound.file == sound.file) return finished(render(e));
+    if (e.sound.file == sound.file) return finished(e);
   }
   return {};
 }
 
 Result<void> write_demo_pack(const fs::path& folder, const std::function<void(int, int)>& on_file) {
   SM_CHECK_OK(make_private_dir(folder));
+  SM_CHECK_OK(write_sounds(folder, on_file));
   std::string manifest;
-  int done = 0;
   for (const Entry& e : entries()) {
-    const fs::path path = folder / e.sound.file;
-    SM_CHECK_OK(make_private_dir(path.parent_path()));
-    std::error_code ignored;
-    if (!fs::exists(path, ignored)) SM_CHECK_OK(write_sound(path, finished(render(e))));
     JsonWriter w(manifest);
     w.begin_object()
         .field("file", e.sound.file)
@@ -578,7 +622,6 @@ Result<void> write_demo_pack(const fs::path& folder, const std::function<void(in
     if (e.sound.note_midi) w.field("note", *e.sound.note_midi);
     w.end_object();
     manifest += '\n';
-    if (on_file) on_file(++done, static_cast<int>(entries().size()));
   }
   SM_CHECK_OK(write_file_atomic(folder / "manifest.jsonl", manifest));
   return write_file_atomic(folder / "LICENSE.txt", kLicense);
