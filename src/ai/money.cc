@@ -2,6 +2,7 @@
 
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -27,7 +28,8 @@ const Table& table() {
         const toml::table& p = *price.as_table();
         const double input = p["input"].value_or(0.0);
         t.prices[std::string(provider.str()) + "/" + std::string(model.str())] = {
-            input, p["cached_input"].value_or(input), p["output"].value_or(0.0)};
+            input, p["cached_input"].value_or(input), p["cache_write"].value_or(input),
+            p["output"].value_or(0.0)};
       }
     }
     return t;
@@ -63,10 +65,11 @@ std::optional<int64_t> cost_microusd(std::string_view provider, std::string_view
   if (provider == "ollama") return 0;
   if (!u.reported) return std::nullopt;
   // USD per million tokens is micro-dollars per token.
-  const double fresh =
-      static_cast<double>(std::max<int64_t>(0, u.input_tokens - u.cached_input_tokens));
+  const double fresh = static_cast<double>(
+      std::max<int64_t>(0, u.input_tokens - u.cached_input_tokens - u.cache_write_tokens));
   const double cost = fresh * price->input +
                       static_cast<double>(u.cached_input_tokens) * price->cached_input +
+                      static_cast<double>(u.cache_write_tokens) * price->cache_write +
                       static_cast<double>(u.output_tokens) * price->output;
   return static_cast<int64_t>(std::ceil(cost - 1e-9));
 }

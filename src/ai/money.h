@@ -14,6 +14,7 @@ namespace samplemind::ai {
 struct Price {
   double input = 0;         // USD per million tokens
   double cached_input = 0;  // read from the provider's prompt cache
+  double cache_write = 0;   // stored in it
   double output = 0;
 };
 

@@ -188,7 +188,9 @@ class OpenAi final : public HttpProvider {
   std::string name() const override { return "openai"; }
   // A server of one's own may need no key; OpenAI's does.
   bool configured() const override { return config_error_.empty() && (!key_.empty() || own_url_); }
-  bool local() const override { return false; }
+  bool local() const override {
+    return base_.host == "127.0.0.1" || base_.host == "localhost" || base_.host == "::1";
+  }
 
   net::Task<std::optional<UpstreamError>> chat(net::Client& client, std::string_view body,
                                                CallOptions options, ChatSink& sink) override {
@@ -231,6 +233,7 @@ class OpenAi final : public HttpProvider {
       ModelInfo info;
       info.provider = name();
       info.name = each;
+      info.local = local();
       list.push_back(std::move(info));
     }
     co_return list;
