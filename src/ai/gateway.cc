@@ -1028,6 +1028,20 @@ Result<std::shared_ptr<Gateway>> Gateway::create(const Config& config,
     return Error(ErrorCode::kInvalidArgument,
                  "cache.sampling must be 'cache' or 'bypass', not '" + sampling + "'");
   }
+  const std::vector<std::string> providers{"ollama", "openai"};
+  for (const std::string& name : config.list("ai.order")) {
+    if (std::find(providers.begin(), providers.end(), name) != providers.end()) continue;
+    const auto close = nearest(name, providers);
+    return Error(ErrorCode::kInvalidArgument, "ai.order: there is no provider '" + name + "'",
+                 close ? "did you mean '" + *close + "'?" : "the providers are ollama and openai");
+  }
+  for (const auto& [alias, model] : config.table("ai.aliases")) {
+    if (model.empty())
+      return Error(ErrorCode::kInvalidArgument, "ai.aliases." + alias + " names no model");
+  }
+  if (config.duration_ms("cache.ttl") <= 0)
+    return Error(ErrorCode::kInvalidArgument, "cache.ttl must be above 0",
+                 "cache.enabled = false turns the cache off");
   auto core = std::make_shared<GatewayCore>(config, metrics, clock);
   const uint64_t disk_bytes = config.bytes("cache.disk");
   if (core->settings.cache_enabled && disk_bytes > 0 && !cache_folder.empty()) {

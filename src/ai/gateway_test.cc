@@ -753,6 +753,20 @@ TEST(Ask, RetryBeforeContentTellsTheTextOnce) {
   EXPECT_EQ(up.chats(), 2);
 }
 
+TEST(Gateway, BadConfigurationIsNamed) {
+  Metrics metrics;
+  for (const auto& [key, value] : Flags{{"ai.order", "ollama,opneai"},
+                                        {"cache.sampling", "never"},
+                                        {"cache.ttl", "0s"},
+                                        {"ai.aliases.x", ""}}) {
+    auto config = Config::load(config_keys(), "/nonexistent/config.toml", false, {{key, value}});
+    ASSERT_TRUE(config.ok()) << key;
+    const auto made = Gateway::create(*config, {}, metrics);
+    ASSERT_FALSE(made.ok()) << key;
+    EXPECT_NE(made.error().message().find(key), std::string::npos) << made.error().message();
+  }
+}
+
 TEST(Gateway, BadRequestsSayWhatIsWrong) {
   FakeUpstream up([](const Seen&, int) { return Reply(); });
   Rig rig(up);
