@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "openapi_schemas.h"
 
 namespace samplemind::server {
 
@@ -49,6 +50,58 @@ void write_parameters(JsonWriter& w, const RouteDoc& r) {
   w.end_array();
 }
 
+// {"content":{TYPE:{"schema":{"$ref":...}}}}'s members, within an object the caller opened.
+void write_content(JsonWriter& w, std::string_view type, std::string_view schema) {
+  w.key("content").begin_object().key(type).begin_object();
+  if (!schema.empty()) {
+    w.key("schema")
+        .begin_object()
+        .field("$ref", "#/components/schemas/" + std::string(schema))
+        .end_object();
+  }
+  w.end_object().end_object();
+}
+
+// "GET", "/api/v1/samples/{id}/audio" -> "get_api_v1_samples_id_audio": unique as the routes are.
+std::string operation_id(const RouteDoc& r) {
+  std::string id = lower(r.method);
+  for (const char c : r.path) {
+    if (std::isalnum(static_cast<unsigned char>(c))) {
+      id += c;
+    } else if (c != '}' && id.back() != '_') {
+      id += '_';
+    }
+  }
+  if (id.back() == '_') id.pop_back();
+  return id;
+}
+
+void write_operation(JsonWriter& w, const RouteDoc& r) {
+  const bool openai = r.path.starts_with("/v1/");
+  w.begin_object().field("operationId", operation_id(r)).field("summary", r.summary);
+  w.key("tags").begin_array().value(r.tag).end_array();
+  write_parameters(w, r);
+  if (!r.body.empty()) {
+    w.key("requestBody").begin_object().field("required", true);
+    write_content(w, "application/json", r.body);
+    w.end_object();
+  }
+  w.key("responses").begin_object();
+  w.key("200").begin_object().field("description", "Done");
+  write_content(w, r.answer, r.schema);
+  w.end_object();
+  if (r.answer == "audio/*") {
+    w.key("206").begin_object().field("description", "The part that was asked for");
+    write_content(w, r.answer, {});
+    w.end_object();
+    w.key("416").begin_object().field("description", "A range beyond the end").end_object();
+  }
+  w.key("default").begin_object().field("description", "A problem");
+  write_content(w, openai ? "application/json" : "application/problem+json",
+                openai ? "OpenAiError" : "Problem");
+  w.end_object().end_object().end_object();
+}
+
 }  // namespace
 
 std::string write_openapi(std::span<const RouteDoc> routes, std::string_view version) {
@@ -81,42 +134,14 @@ std::string write_openapi(std::span<const RouteDoc> routes, std::string_view ver
   for (const auto& [path, methods] : paths) {
     w.key(path).begin_object();
     for (const RouteDoc* r : methods) {
-      w.key(lower(r->method)).begin_object().field("summary", r->summary);
-      w.key("tags").begin_array().value(r->tag).end_array();
-      write_parameters(w, *r);
-      if (!r->body.empty()) {
-        w.key("requestBody")
-            .begin_object()
-            .field("required", true)
-            .key("content")
-            .begin_object()
-            .key("application/json")
-            .begin_object();
-        w.key("schema").raw(r->body).end_object().end_object().end_object();
-      }
-      w.key("responses").begin_object();
-      w.key("200")
-          .begin_object()
-          .field("description", "Done")
-          .key("content")
-          .begin_object()
-          .key(r->answer)
-          .begin_object()
-          .end_object()
-          .end_object()
-          .end_object();
-      w.key("default")
-          .begin_object()
-          .field("description", "A problem, as RFC 9457 (below /v1: as OpenAI's error object)")
-          .end_object();
-      w.end_object().end_object();
+      w.key(lower(r->method));
+      write_operation(w, *r);
     }
     w.end_object();
   }
   w.end_object();
-  w.key("components")
-      .begin_object()
-      .key("securitySchemes")
+  w.key("components").begin_object().key("schemas").raw(embedded::kSchemas);
+  w.key("securitySchemes")
       .begin_object()
       .key("key")
       .begin_object()

@@ -14,8 +14,9 @@ struct RouteDoc {
   std::string_view tag;
   std::string_view summary;
   std::string_view query;   // "name:type:description;..." of query parameters
-  std::string_view body;    // JSON Schema of the request's body, or empty
+  std::string_view body;    // the request's schema by its name in schemas.json, or empty
   std::string_view answer;  // media type of the answer
+  std::string_view schema;  // of the answer, by name; empty when it is no JSON
 };
 
 std::string write_openapi(std::span<const RouteDoc> routes, std::string_view version);

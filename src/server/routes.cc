@@ -556,11 +556,15 @@ Task<void> get_profile(Call call) {
       .field("what", std::to_string(cache.disk_entries) + " answers")
       .end_object();
   std::error_code ignored;
-  const auto db = fs::file_size(engine.home / "library.db", ignored);
+  uint64_t db = 0;
+  for (const char* name : {"library.db", "library.db-wal"}) {
+    const auto size = fs::file_size(engine.home / name, ignored);
+    if (!ignored) db += size;
+  }
   w.begin_object()
       .field("name", "library")
-      .field("bytes", ignored ? 0 : db)
-      .field("what", "library.db")
+      .field("bytes", db)
+      .field("what", "library.db with its log")
       .end_object();
   w.end_array();
   const net::Server* const server = engine.server;
@@ -730,7 +734,7 @@ struct Route {
 };
 
 constexpr std::string_view kSearchParameters =
-    "q:string:words; -word excludes;bpm:string:120, 120-128, <100;key:string:Am, F# minor, "
+    "q:string:words, -word excludes;bpm:string:120, 120-128, <100;key:string:Am, F# minor, "
     "8A;length:string:<2s, 500ms-2s;kind:string:kick, snare, ...;"
     "content:string:oneshot, loop or music;folder:string:beginning of the path;state:string:ok or "
     "broken;sort:string:name, -tempo, ...;limit:integer:1 to 1000;offset:integer:0 and up";
@@ -739,55 +743,62 @@ constexpr std::string_view kNdjson = "application/x-ndjson";
 
 const std::vector<Route>& routes() {
   static const std::vector<Route> all{
-      {{"POST", "/v1/chat/completions", "gateway", "A chat completion, as OpenAI's API", "",
-        R"({"type":"object","required":["model","messages"]})", kJson},
+      {{"POST", "/v1/chat/completions", "gateway",
+        "A chat completion, as OpenAI's API (with \"stream\": true an event stream)", "",
+        "ChatRequest", kJson, "ChatAnswer"},
        post_chat},
       {{"GET", "/v1/models", "gateway", "The models of all usable providers, as OpenAI's API", "",
-        "", kJson},
+        "", kJson, "OpenAiModels"},
        get_openai_models},
-      {{"GET", "/v1/models/{id}", "gateway", "One model", "", "", kJson}, get_openai_model},
-      {{"GET", "/api/v1/samples", "library", "Search the library", kSearchParameters, "", kJson},
+      {{"GET", "/v1/models/{id}", "gateway", "One model", "", "", kJson, "OpenAiModel"},
+       get_openai_model},
+      {{"GET", "/api/v1/samples", "library", "Search the library", kSearchParameters, "", kJson,
+        "SamplePage"},
        get_samples},
       {{"GET", "/api/v1/samples/{id}", "library", "One sample with all that was measured", "", "",
-        kJson},
+        kJson, "Sample"},
        get_sample},
-      {{"GET", "/api/v1/samples/{id}/audio", "library", "Its sound; ranges are served", "", "",
-        "audio/*"},
+      {{"GET", "/api/v1/samples/{id}/audio", "library",
+        "Its sound; ranges are served, and WAV for formats that browsers cannot play", "", "",
+        "audio/*", ""},
        get_audio},
       {{"POST", "/api/v1/scan", "library",
-        "Scan folders; a line of progress at a time, then the report", "",
-        R"({"type":"object","required":["paths"],"properties":{"paths":{"type":"array","items":{"type":"string"}}}})",
-        kNdjson},
+        "Scan folders; lines of progress, then the report. It ends when the client leaves; what is "
+        "finished is kept",
+        "", "ScanRequest", kNdjson, "ScanLine"},
        post_scan},
       {{"POST", "/api/v1/ask", "coach",
         "Ask about sounds; the text as it comes, then the answer with its cost (whole with Accept: "
         "application/json)",
-        "",
-        R"({"type":"object","required":["question"],"properties":{"question":{"type":"string"},"sample_ids":{"type":"array","items":{"type":"integer"}},"sounds":{"type":"array","items":{"type":"object"}},"model":{"type":"string"},"fresh":{"type":"boolean"}}})",
-        kNdjson},
+        "", "AskRequest", kNdjson, "AskLine"},
        post_ask},
-      {{"GET", "/api/v1/providers", "ai", "The state of each AI provider", "", "", kJson},
+      {{"GET", "/api/v1/providers", "ai", "The state of each AI provider", "", "", kJson,
+        "Providers"},
        get_providers},
       {{"GET", "/api/v1/models", "ai",
-        "The models of all usable providers with size, context and price", "", "", kJson},
+        "The models of all usable providers with size, context and price", "", "", kJson, "Models"},
        get_models},
-      {{"POST", "/api/v1/models/pull", "ai", "Pull models into Ollama", "",
-        R"({"type":"object","properties":{"names":{"type":"array","items":{"type":"string"}}}})",
-        kNdjson},
+      {{"POST", "/api/v1/models/pull", "ai", "Pull models into Ollama", "", "PullRequest", kNdjson,
+        "PullLine"},
        post_pull},
-      {{"GET", "/api/v1/status", "admin", "Version, library, providers, cache", "", "", kJson},
+      {{"GET", "/api/v1/status", "admin", "Version, library, providers, cache", "", "", kJson,
+        "Status"},
        get_status},
-      {{"GET", "/api/v1/profile", "admin", "Memory and disk by component", "", "", kJson},
+      {{"GET", "/api/v1/profile", "admin", "Memory and disk by component", "", "", kJson,
+        "Profile"},
        get_profile},
-      {{"GET", "/api/v1/config", "admin", "The configuration, secrets masked", "", "", kJson},
+      {{"GET", "/api/v1/config", "admin", "The configuration, secrets masked", "", "", kJson,
+        "Configuration"},
        get_config},
-      {{"GET", "/healthz", "admin", "Alive", "", "", kJson}, get_health},
-      {{"GET", "/readyz", "admin", "Ready for requests", "", "", kJson}, get_ready},
-      {{"GET", "/metrics", "admin", "Prometheus metrics", "", "", "text/plain"}, get_metrics},
-      {{"GET", "/openapi.json", "admin", "This description", "", "", kJson}, get_openapi},
-      {{"GET", "/", "page", "The page", "", "", "text/html"}, get_page},
-      {{"GET", "/static/page.css", "page", "Its style", "", "", "text/css"}, get_page_css},
-      {{"GET", "/static/page.js", "page", "Its program", "", "", "text/javascript"}, get_page_js},
+      {{"GET", "/healthz", "admin", "Alive", "", "", kJson, "Health"}, get_health},
+      {{"GET", "/readyz", "admin", "Ready for requests; 503 before", "", "", kJson, "Health"},
+       get_ready},
+      {{"GET", "/metrics", "admin", "Prometheus metrics", "", "", "text/plain", ""}, get_metrics},
+      {{"GET", "/openapi.json", "admin", "This description", "", "", kJson, ""}, get_openapi},
+      {{"GET", "/", "page", "The page", "", "", "text/html", ""}, get_page},
+      {{"GET", "/static/page.css", "page", "Its style", "", "", "text/css", ""}, get_page_css},
+      {{"GET", "/static/page.js", "page", "Its program", "", "", "text/javascript", ""},
+       get_page_js},
   };
   return all;
 }
