@@ -742,30 +742,37 @@ class Shard final : public GatewayShard {
   }
 
   net::Task<RecordPtr> look_up(const Plan& p, CacheState& state) {
-    if (RecordPtr hit = core_->memory.get(p.key, core_->clock.unix_ms());
-        hit && young_enough(*hit, p.max_age_ms)) {
-      core_->hits_memory.add();
-      state = CacheState::kHitMemory;
-      co_return hit;
-    }
+    if (RecordPtr hit = from_memory(p, state)) co_return hit;
     if (!core_->disk) co_return nullptr;
     // Not a shared pointer: the last one must not die on the pool's own thread. The pool belongs to
     // the core and runs its queue to the end before the disk tier goes.
     GatewayCore* core = core_.get();
     const Digest key = p.key;
     std::function<Result<RecordPtr>()> work = [core, key]() -> Result<RecordPtr> {
-      return core->disk->get(key, core->clock.unix_ms());
+      const RecordPtr found = core->disk->get(key, core->clock.unix_ms());
+      if (!found) return RecordPtr();
+      // The disk keeps the answer free of any dialect: rendered once, it is a memory entry like any
+      // other.
+      auto record = std::make_shared<CacheRecord>(*found);
+      record->openai_body = write_openai_answer(record->answer);
+      return RecordPtr(std::move(record));
     };
     auto found = co_await net::offload<RecordPtr>(core_->disk_readers, std::move(work));
+    // An equal request may have been answered meanwhile, and what it left is newer.
+    if (RecordPtr hit = from_memory(p, state)) co_return hit;
     if (!found.ok() || !*found || !young_enough(**found, p.max_age_ms)) co_return nullptr;
-    // The disk keeps the answer free of any dialect: render it once, then it is a memory entry like
-    // any other.
-    auto record = std::make_shared<CacheRecord>(**found);
-    record->openai_body = write_openai_answer(record->answer);
-    core_->memory.put(record);
+    core_->memory.put(*found);
     core_->hits_disk.add();
     state = CacheState::kHitDisk;
-    co_return RecordPtr(record);
+    co_return std::move(*found);
+  }
+
+  RecordPtr from_memory(const Plan& p, CacheState& state) {
+    RecordPtr hit = core_->memory.get(p.key, core_->clock.unix_ms());
+    if (!hit || !young_enough(*hit, p.max_age_ms)) return nullptr;
+    core_->hits_memory.add();
+    state = CacheState::kHitMemory;
+    return hit;
   }
 
   net::Task<void> render_hit(const CacheRecord& r_in, CacheState state, bool stream,
