@@ -103,6 +103,8 @@ std::optional<Error> check_words(const CLI::App& app, const std::vector<std::str
                    close ? "did you mean 'samplemind " + *close + "'?"
                          : "'samplemind --help' lists the commands");
     }
+    for (const CommandEntry& c : kCommands)
+      if (words[at] == c.name && c.group == kCheckout) return std::nullopt;  // the launcher knows
     command = app.get_subcommand(words[at]);
   }
   std::vector<std::string> known = global;
