@@ -70,7 +70,7 @@ class Commands(harness.Case):
         provider.script("s08", path="/api/pull", times=1)
         cut = home.run("pull-models", "qwen2.5:1b")
         if cut.returncode != 0:  # it may also go on by itself
-            self.assertIn("qwen2.5:1b", cut.stderr)
+            self.assertIn("cut off", cut.stderr)
             self.assertEqual(home.run("pull-models", "qwen2.5:1b").returncode, 0)
 
     def test_bench_and_profile(self):

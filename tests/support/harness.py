@@ -119,9 +119,8 @@ class Home:
             p for p in self.env["PATH"].split(os.pathsep) if not os.path.exists(os.path.join(p, "ollama")))
 
     def config(self, text):
-        folder = self.root / "config" / "samplemind"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.toml").write_text(text)
+        self.path.mkdir(mode=0o700, exist_ok=True)
+        (self.path / "config.toml").write_text(text)  # SAMPLEMIND_HOME holds the configuration too
 
     def run(self, *arguments, timeout=120, **kw):
         return subprocess.run([BIN, *map(str, arguments)], env=self.env, capture_output=True,
