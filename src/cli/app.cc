@@ -275,6 +275,13 @@ int run_command_line(std::vector<std::string> arguments) {
     print_error(context.err, *wrong);
     return exit_code(wrong->code());
   }
+  // The launcher's commands and their flags are not ours to parse.
+  for (size_t i = 0; i < std::size(kCommands); ++i) {
+    if (kCommands[i].group != kCheckout || arguments.front() != kCommands[i].name) continue;
+    const Error error = runs[i].second().error();
+    print_error(context.err, error);
+    return exit_code(error.code());
+  }
   try {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
     app.parse(std::move(reversed));

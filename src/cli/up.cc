@@ -201,8 +201,7 @@ Result<void> first_run(const Context& context, const fs::path& home) {
 
 void show_state(const Context& context, const server::RunFile& run) {
   print(styled(context.out, Style::kGreen, context.out.unicode ? "●" : "*") +
-        " SampleMind is running at " + styled(context.out, Style::kBold, run.address()) +
-        "   (the page, and the API for your programs)\n");
+        " SampleMind is running at " + styled(context.out, Style::kBold, run.address()) + "\n");
   auto api = ApiClient::open(context, ApiClient::Need::kService);
   if (!api.ok()) return;
   const auto providers = (*api)->get("/api/v1/providers");
@@ -214,8 +213,10 @@ void show_state(const Context& context, const server::RunFile& run) {
   }
   print("\n" +
         styled(context.out, Style::kDim,
-               "Next: samplemind scan ~/Samples   samplemind search   "
-               "samplemind ask \"...\"   samplemind down") +
+               "Open it in a browser, or go on here:\n"
+               "  samplemind scan ~/Samples\n"
+               "  samplemind search --bpm 120-128\n"
+               "  samplemind ask \"Which kick goes with a dark loop?\"") +
         "\n");
 }
 

@@ -14,7 +14,6 @@ Run add_version(CLI::App&, Context&) {
 }
 
 Run add_checkout_command(CLI::App& command, Context&) {
-  command.prefix_command();  // its flags are the launcher's
   return [name = command.get_name()]() -> Result<int> {
     return Error(ErrorCode::kUnsupported, "'" + name + "' needs the source checkout",
                  "run ./samplemind " + name + " there");
