@@ -528,9 +528,15 @@ Result<void> write_sound(const fs::path& path, const Sound& sound) {
   info.channels = 1;
   info.format = (path.extension() == ".flac" ? SF_FORMAT_FLAC : SF_FORMAT_WAV) | SF_FORMAT_PCM_16;
   const fs::path temporary = path.string() + ".part";
-  SNDFILE* file = sf_open(temporary.c_str(), SFM_WRITE, &info);
-  if (file == nullptr)
-    return Error(ErrorCode::kUnavailable, "write " + path.string() + ": " + sf_strerror(nullptr));
+  SNDFILE* file = nullptr;
+  {
+    // libsndfile keeps what went wrong with an opening in globals.
+    static std::mutex opening;
+    const std::lock_guard lock(opening);
+    file = sf_open(temporary.c_str(), SFM_WRITE, &info);
+    if (file == nullptr)
+      return Error(ErrorCode::kUnavailable, "write " + path.string() + ": " + sf_strerror(nullptr));
+  }
   const bool whole = sf_write_float(file, sound.data(), static_cast<sf_count_t>(sound.size())) ==
                      static_cast<sf_count_t>(sound.size());
   const bool closed = sf_close(file) == 0;
