@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <mutex>
 
 #include "audio/decode/wire.h"
 #include "base/files.h"
@@ -274,10 +275,17 @@ Result<std::unique_ptr<Decoder>> Decoder::open(const fs::path& path) {
     return open_child(path);
   }
   SF_INFO info{};
-  SNDFILE* file = sf_open_fd(fd, SFM_READ, &info, SF_TRUE);
+  // libsndfile keeps the error of the last failed open in a global: two threads must not open at
+  // once, or they swap messages.
+  static std::mutex open_mutex;
+  SNDFILE* file = nullptr;
+  std::string why;
+  {
+    const std::lock_guard lock(open_mutex);
+    file = sf_open_fd(fd, SFM_READ, &info, SF_TRUE);  // closes the descriptor also when it fails
+    if (file == nullptr) why = sf_strerror(nullptr);
+  }
   if (file == nullptr) {
-    // libsndfile closes the descriptor here too.
-    std::string why = sf_strerror(nullptr);
     return Error(ErrorCode::kUnsupported, path.string() + ": not a sound file we can read: " + why,
                  "supported: wav, aiff, flac, mp3, ogg, opus, m4a");
   }
