@@ -301,7 +301,7 @@ Result<int> run_up(const Context& context, const UpFlags& up) {
   }
   std::error_code ignored;
   const bool first = !fs::exists(home / "first_run_done", ignored);
-  if (first && !up.no_demo) {
+  if (first && !up.no_demo && config.boolean("library.demo_pack")) {
     // The service is up: trouble with the demo is told, and no reason to fail.
     if (const auto heard = first_run(context, home); !heard.ok()) {
       if (heard.error().code() == ErrorCode::kCancelled) {

@@ -5,6 +5,7 @@
 
 #include "ai/config_keys.h"
 #include "base/files.h"
+#include "library/config_keys.h"
 #include "base/log.h"
 
 namespace samplemind::server {
@@ -35,6 +36,7 @@ std::vector<ConfigKey> all_config_keys() {
       {"log.format", kString, "auto", "auto (text on a terminal, else JSON), text or json"},
   };
   std::ranges::move(ai::config_keys(), std::back_inserter(keys));
+  std::ranges::move(library::config_keys(), std::back_inserter(keys));
   return keys;
 }
 

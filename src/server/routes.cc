@@ -243,6 +243,8 @@ Task<void> post_scan(Call call) {
       [&engine, stream, paths](const std::atomic<bool>& cancel) {
         library::ScanOptions options;
         options.paths = paths;
+        options.threads = static_cast<size_t>(
+            std::max<int64_t>(0, engine.config.integer("library.scan_threads")));
         options.cancel = &cancel;
         options.on_progress = [&stream](const library::ScanProgress& p) {
           std::string line;
