@@ -66,6 +66,14 @@ def run(build, names, jobs):
     return results
 
 
+def step(command, root, preset):
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    if done.returncode != 0:
+        print(done.stdout[-6000:], done.stderr[-2000:], sep="")
+        print("0 passed, 1 failed")
+        sys.exit(f"the {preset} build failed")
+
+
 def sanitized(root, filter_re):
     """Unit tests under both sanitizer builds. Name -> result, the build's name in front."""
     results = {}
@@ -73,17 +81,18 @@ def sanitized(root, filter_re):
                "tsan": {"TSAN_OPTIONS": f"halt_on_error=1:suppressions={root}/tools/tsan.supp"}}
     for preset, env in options.items():
         build = root / "build" / preset
-        for step in (["cmake", "--preset", preset], ["ninja", "-C", str(build), "-k", "0"]):
-            done = subprocess.run(step, cwd=root, capture_output=True, text=True)
-            if done.returncode != 0:
-                print(done.stdout[-6000:], done.stderr[-2000:], sep="")
-                print(f"0 passed, 1 failed")
-                sys.exit(f"the {preset} build failed")
-        os.environ.update(env)
-        tests = listing(build)
+        step(["cmake", "--preset", preset], root, preset)
+        # Only C++ programs: what their targets are called, their tests are called.
         wanted = "concurrent" if preset == "tsan" else "unit"
-        names = [n for n, t in tests.items() if wanted in t["labels"] and re.search(filter_re, n)]
+        names = [n for n, t in listing(build).items() if wanted in t["labels"] and n.endswith("_test") and re.search(filter_re, n)]
+        if not names:
+            continue
+        step(["ninja", "-C", str(build), "-k", "0", *names], root, preset)
+        before = dict(os.environ)
+        os.environ.update(env)
         results |= {f"{preset}: {n}": r for n, r in run(build, names, CORES).items()}
+        os.environ.clear()
+        os.environ.update(before)
     return results
 
 
