@@ -47,8 +47,8 @@ def support_files(root):
     return [str(p) for p in sorted((root / "tests").rglob("*.py"))]
 
 
-def run(build, names, jobs):
-    """Runs the named tests; gives {name: passed|failed|skipped}."""
+def run(build, names, jobs, figures=()):
+    """Runs the named tests; gives {name: passed|failed|skipped}. What the tests in `figures` printed is shown also when they pass."""
     if not names:
         return {}
     junit = build / "junit.xml"
@@ -60,6 +60,8 @@ def run(build, names, jobs):
         for case in ET.parse(junit).getroot().iter("testcase"):
             status = case.get("status")
             results[case.get("name")] = "passed" if status == "run" else "skipped" if status in ("notrun", "disabled") or case.find("skipped") is not None else "failed"
+            if case.get("name") in figures and results[case.get("name")] == "passed":
+                print(f"--- {case.get('name')}\n{(case.findtext('system-out') or '').strip()}\n---")
             if results[case.get("name")] == "skipped":
                 text = (case.findtext("system-out") or "").strip().splitlines()
                 print(f"skipped: {case.get('name')}: {text[-1] if text else 'no reason given'}")
@@ -125,7 +127,7 @@ def main():
     unchanged = [n for n in names if o.changed and state.get(n) == now[n]]
     for n in unchanged:
         names.remove(n)
-    results = run(build, names, CORES)
+    results = run(build, names, CORES, figures=[n for n in names if "figures" in tests[n]["labels"]])
     for n, r in results.items():
         state.pop(n, None)
         if r == "passed":
