@@ -69,7 +69,7 @@ TEST(DemoPack, SoundsAreCleanAndTheSameEachTime) {
       EXPECT_NEAR(beats / 4, std::round(beats / 4), 1e-3) << sound.file << ": whole bars";
     }
   }
-  const DemoSound& loop = demo_pack_contents().back();
+  const DemoSound loop = demo_pack_contents().back();
   EXPECT_EQ(digest_of(loop).hex(), digest_of(loop).hex());
 }
 
