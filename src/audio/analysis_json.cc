@@ -47,7 +47,9 @@ void write_json_fields(JsonWriter& w, const Analysis& a) {
   w.field("loudness_lufs", rounded(a.loudness_lufs, 100))
       .field("loudness_range_lu", rounded(a.loudness_range_lu, 100));
   w.field("true_peak_dbtp", rounded(a.true_peak_dbtp, 100));
-  w.field("content", a.content).field("kind", a.kind).field("note_midi", rounded(a.note_midi, 100));
+  w.field("content", a.content).field("kind", a.kind);
+  w.field("kind_confidence", rounded(a.kind_confidence, 1000));
+  w.field("note_midi", rounded(a.note_midi, 100));
   w.field("warnings", a.warnings);
 }
 
@@ -77,6 +79,7 @@ Analysis analysis_from_json(const JsonValue& v) {
   a.true_peak_dbtp = v["true_peak_dbtp"].number();
   a.content = v["content"].string();
   a.kind = v["kind"].string();
+  a.kind_confidence = v["kind_confidence"].number();
   a.note_midi = v["note_midi"].number();
   for (const JsonValue& warning : v["warnings"].items())
     a.warnings.push_back(warning.string_or(""));

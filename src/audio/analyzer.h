@@ -43,7 +43,12 @@ struct Analysis {
 
   std::optional<std::string> content;  // "oneshot", "loop", "music"
   std::optional<std::string> kind;     // "kick", "snare", ...; absent until it is known well enough
-  std::optional<double> note_midi;     // pitch of a tonal one-shot, 69 = A4 = 440 Hz
+  std::optional<double> kind_confidence;  // 0..1, present with kind
+  std::optional<double> note_midi;        // pitch of a tonal one-shot, 69 = A4 = 440 Hz
+
+  // What makes it sound as it does, for comparing (feature/descriptor.h); empty for silence. Bytes,
+  // not part of the JSON.
+  std::string descriptor;
 
   // What the reader should know, such as "the header promises 12.0 s, the file holds 3.1 s".
   std::vector<std::string> warnings;

@@ -202,6 +202,38 @@ TEST(Catalogue, NewerAndDamagedFilesAreRefused) {
   EXPECT_NE(damaged.error().message().find("library.db"), std::string::npos);
 }
 
+// A library of schema 1, as the first release left it, gains what is new and loses nothing.
+TEST(Catalogue, AnOlderSchemaIsBroughtUpToDate) {
+  const TemporaryFolder home;
+  {
+    Sample s = sample("/kick.wav");
+    s.analysis.kind = "kick";
+    ASSERT_TRUE(open_for_writing(home.path())->put({s}).ok());
+  }
+  raw_sql(home.path() / "library.db",
+          "DROP INDEX sample_kind; ALTER TABLE sample DROP COLUMN descriptor; "
+          "ALTER TABLE sample DROP COLUMN kind_confidence; PRAGMA user_version=1");
+  const auto too_old = Catalogue::open(home.path(), Access::kRead);
+  ASSERT_FALSE(too_old.ok());
+  EXPECT_EQ(too_old.error().code(), ErrorCode::kUnavailable);
+  const auto catalogue = open_for_writing(home.path());
+  EXPECT_EQ(found(*catalogue, "kick"), Names{"kick.wav"});
+  Sample s = sample("/snare.wav");
+  s.analysis.kind = "snare";
+  s.analysis.kind_confidence = 0.75;
+  s.analysis.descriptor = std::string("\x00\xff\x7f", 3);
+  ASSERT_TRUE(catalogue->put({s}).ok());
+  const auto kept = *catalogue->get_by_path("/snare.wav");
+  ASSERT_TRUE(kept.has_value());
+  EXPECT_EQ(kept->analysis.kind_confidence, 0.75);
+  EXPECT_EQ(kept->analysis.descriptor, s.analysis.descriptor);
+  const auto old = *catalogue->get_by_path("/kick.wav");
+  ASSERT_TRUE(old.has_value());
+  EXPECT_EQ(old->analysis.kind, "kick");
+  EXPECT_TRUE(old->analysis.descriptor.empty());
+  EXPECT_TRUE(catalogue->check().ok());
+}
+
 TEST(Catalogue, IdsAreStableAndNeverReused) {
   const TemporaryFolder home;
   const auto catalogue = open_for_writing(home.path());

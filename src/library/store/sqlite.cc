@@ -28,7 +28,7 @@ namespace {
 
 // One entry a version: version n is reached by running entries 0..n-1. Never change an entry that
 // was released.
-constexpr std::array<const char*, 1> kMigrations{R"sql(
+constexpr std::array<const char*, 2> kMigrations{R"sql(
 CREATE TABLE sample (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   path BLOB NOT NULL UNIQUE,          -- the file system's bytes: they need not be UTF-8
@@ -56,9 +56,14 @@ CREATE VIRTUAL TABLE sample_words USING fts5(name, folder, facts, tokenize = 'un
 CREATE TRIGGER sample_gone AFTER DELETE ON sample BEGIN
   DELETE FROM sample_words WHERE rowid = old.id;
 END;
+)sql",
+                                                 R"sql(
+ALTER TABLE sample ADD COLUMN kind_confidence REAL;
+ALTER TABLE sample ADD COLUMN descriptor BLOB;  -- audio/feature/descriptor.h
+CREATE INDEX sample_kind ON sample(kind) WHERE kind IS NOT NULL;
 )sql"};
 
-constexpr int kFactColumns = 17;    // format to lists
+constexpr int kFactColumns = 19;    // format to descriptor
 constexpr int kFolderWordsMax = 4;  // only the last folders of a path say something about the sound
 
 struct StatementDeleter {
@@ -218,7 +223,7 @@ constexpr const char* kColumns =
     "id, path, size, mtime_ns, digest, error, missing, added_ms, analysis_version, format, "
     "duration_s, sample_rate_hz, channels, bit_depth, tempo_bpm, tempo_confidence, "
     "time_signature, key, key_confidence, loudness_lufs, loudness_range_lu, true_peak_dbtp, "
-    "content, kind, note_midi, lists";
+    "content, kind, note_midi, kind_confidence, descriptor, lists";
 
 // What the columns do not hold: the lists, as one JSON object. Times to 0.1 ms.
 std::string write_lists(const audio::Analysis& a) {
@@ -284,6 +289,8 @@ Sample read_sample(const Statement& row, bool with_times) {
   a.content = row.maybe_text(c++);
   a.kind = row.maybe_text(c++);
   a.note_midi = row.maybe_real(c++);
+  a.kind_confidence = row.maybe_real(c++);
+  a.descriptor = row.get_bytes(c++);
   if (with_times) read_lists(row.get_bytes(c), a);
   return s;
 }
@@ -389,8 +396,9 @@ class SqliteCatalogue final : public Catalogue {
                "INSERT INTO sample (path, size, mtime_ns, digest, error, missing, added_ms, "
                "analysis_version, name, format, duration_s, sample_rate_hz, channels, bit_depth, "
                "tempo_bpm, tempo_confidence, time_signature, key, key_confidence, loudness_lufs, "
-               "loudness_range_lu, true_peak_dbtp, content, kind, note_midi, lists)"
-               " VALUES (?,?,?,?,?,0,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+               "loudness_range_lu, true_peak_dbtp, content, kind, note_midi, kind_confidence, "
+               "descriptor, lists)"
+               " VALUES (?,?,?,?,?,0,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
                " ON CONFLICT(path) DO UPDATE SET size=excluded.size, mtime_ns=excluded.mtime_ns, "
                "digest=excluded.digest, error=excluded.error, missing=0, "
                "analysis_version=excluded.analysis_version, name=excluded.name, "
@@ -402,7 +410,9 @@ class SqliteCatalogue final : public Catalogue {
                "key_confidence=excluded.key_confidence, loudness_lufs=excluded.loudness_lufs, "
                "loudness_range_lu=excluded.loudness_range_lu, "
                "true_peak_dbtp=excluded.true_peak_dbtp, content=excluded.content, "
-               "kind=excluded.kind, note_midi=excluded.note_midi, lists=excluded.lists "
+               "kind=excluded.kind, note_midi=excluded.note_midi, "
+               "kind_confidence=excluded.kind_confidence, descriptor=excluded.descriptor, "
+               "lists=excluded.lists "
                "RETURNING id"));
     SM_TRY(Statement unindex, writer_.prepare("DELETE FROM sample_words WHERE rowid=?"));
     SM_TRY(
@@ -435,7 +445,12 @@ class SqliteCatalogue final : public Catalogue {
         insert.real(a.tempo_bpm).real(a.tempo_confidence).text(a.time_signature);
         insert.text(a.key).real(a.key_confidence);
         insert.real(a.loudness_lufs).real(a.loudness_range_lu).real(a.true_peak_dbtp);
-        insert.text(a.content).text(a.kind).real(a.note_midi);
+        insert.text(a.content).text(a.kind).real(a.note_midi).real(a.kind_confidence);
+        if (a.descriptor.empty()) {
+          insert.null();
+        } else {
+          insert.blob(a.descriptor);
+        }
         insert.text(std::string_view(write_lists(a)));
       }
       SM_TRY(const bool row, insert.step());
