@@ -19,7 +19,7 @@ struct DownFlags {
 };
 
 Result<int> run_down(const Context& context, const DownFlags& flags) {
-  if (flags.stack) return run_stack(context, false);
+  if (flags.stack) return run_stack(context, {.up = false});
   SM_TRY(const int64_t patience_ms, parse_duration_ms(flags.timeout));
   const fs::path home = context.home();
   bool stale = false;

@@ -103,9 +103,19 @@ Result<std::vector<Service>> services(const Context& context) {
   return list;
 }
 
-Result<int> run_ps(const Context& context, bool json) {
+struct PsFlags {
+  bool json = false;
+  bool check = false;
+};
+
+Result<int> run_ps(const Context& context, const PsFlags& flags) {
   SM_TRY(const std::vector<Service> list, services(context));
-  if (json) {
+  if (flags.check) {
+    const Service& own = list.front();
+    print(own.name + " is " + own.health + "\n");
+    return own.health == "healthy" ? 0 : 1;
+  }
+  if (flags.json) {
     std::string out;
     JsonWriter w(out);
     w.begin_array();
@@ -152,9 +162,11 @@ Result<int> run_ps(const Context& context, bool json) {
 }  // namespace
 
 Run add_ps(CLI::App& command, Context& context) {
-  auto json = std::make_shared<bool>(false);
-  command.add_flag("--json", *json, "One JSON array, for scripts");
-  return [json, &context] { return run_ps(context, *json); };
+  auto flags = std::make_shared<PsFlags>();
+  command.add_flag("--json", flags->json, "One JSON array, for scripts");
+  command.add_flag("--check", flags->check,
+                   "Only whether the service is healthy: exit code 0 or 1, for health checks");
+  return [flags, &context] { return run_ps(context, *flags); };
 }
 
 }  // namespace samplemind::cli

@@ -2,8 +2,11 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
+
 #include "base/files.h"
 #include "base/process.h"
+#include "cli/service_control.h"
 
 namespace samplemind::cli {
 
@@ -19,11 +22,11 @@ bool works(std::vector<std::string> argv) {
 
 }  // namespace
 
-Result<int> run_stack(const Context& context, bool up) {
+Result<int> run_stack(const Context& context, const StackOptions& options) {
   const auto checkout = env("SAMPLEMIND_CHECKOUT");
   if (!checkout)
     return Error(ErrorCode::kUnsupported, "--stack needs the source checkout",
-                 "run ./samplemind " + std::string(up ? "up" : "down") +
+                 "run ./samplemind " + std::string(options.up ? "up" : "down") +
                      " --stack there; without containers: samplemind up");
   const fs::path file = fs::path(*checkout) / "docker" / "compose.yaml";
   std::error_code ignored;
@@ -45,9 +48,21 @@ Result<int> run_stack(const Context& context, bool up) {
                  "containers");
   }
   argv.insert(argv.end(), {"-f", file.string()});
-  if (up) {
+  // The compose file does not parse without a key, not even for 'down'.
+  const fs::path home = context.home();
+  SM_CHECK_OK(make_private_dir(home));
+  std::string key = stored_api_key(home);
+  if (key.empty()) {
+    SM_TRY(key, generate_api_key(home));
+  }
+  ::setenv("SAMPLEMIND_SERVER_API_KEY", key.c_str(), 0);
+  if (options.port >= 0) ::setenv("SAMPLEMIND_PORT", std::to_string(options.port).c_str(), 1);
+  if (options.up) {
+    if (!options.with.empty()) ::setenv("COMPOSE_PROFILES", options.with.c_str(), 1);
     argv.insert(argv.end(), {"up", "-d", "--build"});
+    print_note(context.err, "The stack asks for a key: it is in " + (home / "api_key").string());
   } else {
+    ::setenv("COMPOSE_PROFILES", "ollama,redis,mongodb", 1);  // whichever of them run
     argv.emplace_back("down");
   }
   std::string shown;

@@ -38,6 +38,7 @@ struct UpFlags {
   int port = -1;
   bool foreground = false;
   bool stack = false;
+  std::string with;
   bool no_demo = false;
 };
 
@@ -230,7 +231,10 @@ Result<int> already_running(const Context& context, const UpFlags& up, const ser
 }
 
 Result<int> run_up(const Context& context, const UpFlags& up) {
-  if (up.stack) return run_stack(context, true);
+  if (!up.with.empty() && !up.stack)
+    return Error(ErrorCode::kInvalidArgument, "--with belongs to --stack",
+                 "samplemind up --stack --with " + up.with);
+  if (up.stack) return run_stack(context, {.up = true, .port = up.port, .with = up.with});
   if (up.foreground) return run_foreground(context, up);
   ConfigFlags flags = config_flags(up);
   SM_TRY(Config config, context.load_config(flags, true));
@@ -333,6 +337,10 @@ Run add_up(CLI::App& command, Context& context) {
                    "Do not go to the background; for containers and supervisors");
   command.add_flag("--stack", flags->stack,
                    "Start the containers of docker/compose.yaml instead (source checkout)");
+  command
+      .add_option("--with", flags->with,
+                  "With --stack: services beside it, with commas (ollama, redis, mongodb)")
+      ->type_name("NAMES");
   command.add_flag("--no-demo", flags->no_demo, "Leave the demo pack out of the first start");
   return [flags, &context] { return run_up(context, *flags); };
 }
