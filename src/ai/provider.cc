@@ -450,10 +450,16 @@ class Ollama final : public HttpProvider {
     }
     net::NdjsonReader lines;
     bool success = false;
+    std::string broken_off;
     for (;;) {
-      SM_CO_TRY(const std::string_view piece, co_await response->read_some());
-      if (piece.empty()) break;
-      SM_CO_CHECK_OK(lines.feed(piece));
+      const auto piece = co_await response->read_some();
+      if (!piece.ok()) {
+        if (piece.error().code() == ErrorCode::kCancelled) co_return piece.error();
+        broken_off = ": " + piece.error().message();
+        break;
+      }
+      if (piece->empty()) break;
+      SM_CO_CHECK_OK(lines.feed(*piece));
       while (auto line = lines.next()) {
         SM_CO_TRY(const JsonValue v, JsonValue::parse(*line));
         if (auto error = v["error"].string())
@@ -467,8 +473,8 @@ class Ollama final : public HttpProvider {
       }
     }
     if (!success)
-      co_return Error(ErrorCode::kUpstream, "pull " + model + ": Ollama broke off",
-                      "run the command again: it resumes where it stopped");
+      co_return Error(ErrorCode::kUpstream, "pull " + model + ": Ollama broke off" + broken_off,
+                      "the same command goes on from there");
     co_return ok();
   }
 

@@ -1,11 +1,14 @@
 """The service's life: started twice, killed, stopped with work at hand, with a child of its own."""
 import json
 import os
+import queue
 import signal
 import socket
 import sqlite3
+import subprocess
 import sys
 import threading
+import time
 import unittest
 
 import harness
@@ -43,6 +46,44 @@ class Lifecycle(harness.Case):
         down = home.run("down")
         self.assertEqual(down.returncode, 0, down.stderr)
         self.assertFalse(alive(mine["pid"]))
+
+    def test_the_first_start_hears_the_demo_pack(self):
+        home = self.home()
+        port = harness.free_port()
+        done = home.run("up", "--port", port)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        # A row for each kind of sound, with what was heard; then where to go on.
+        for said in ("bpm", "Am", f"http://127.0.0.1:{port}", "install Ollama"):
+            self.assertIn(said, done.stdout)
+        heard = harness.request(f"http://127.0.0.1:{port}/api/v1/samples?limit=1").json()["total"]
+        self.assertGreaterEqual(heard, 50)
+        self.assertEqual(home.run("down").returncode, 0)
+        again = home.run("up", "--port", port)  # the library is there: no second first start
+        self.assertNotIn("demo", (again.stdout + again.stderr).lower())
+
+    def test_logs_follow(self):
+        home = self.home()
+        port, done = self.up(home)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        following = subprocess.Popen([harness.BIN, "logs", "-f", "-n", "0"], env=home.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(following.communicate)
+        self.addCleanup(following.kill)
+        lines = queue.Queue()
+        threading.Thread(target=lambda: [lines.put(line) for line in following.stdout], daemon=True).start()
+        log = home.path / "logs/samplemind.log"
+        harness.wait_until(lambda: following.poll() is None and log.exists(), 10, "it follows")
+        deadline = time.monotonic() + 10
+        got = None
+        while got is None and time.monotonic() < deadline:
+            with log.open("a") as f:
+                f.write("a line written later\n")
+            try:
+                got = lines.get(timeout=0.5)
+            except queue.Empty:
+                pass
+        self.assertEqual(got, "a line written later\n")
+        following.send_signal(signal.SIGINT)
+        self.assertEqual(following.wait(5), 0)
 
     def test_stale_run_file(self):
         home = self.home()
@@ -123,6 +164,35 @@ class Lifecycle(harness.Case):
 
 
 class Killed(harness.Case):
+    def test_ctrl_c_in_a_scan_keeps_what_was_measured(self):
+        home = self.home()
+        sounds = home.root / "sounds"
+        for i in range(400):
+            harness.write_tone(sounds / f"{i:03}.wav", 2.0, 110 + i)
+        for served in (False, True):
+            with self.subTest(served=served):
+                if served:
+                    self.service(home, "--no-demo")
+                    for i in range(400):  # all of them are to be measured again
+                        harness.write_tone(sounds / f"{i:03}.wav", 2.1, 110 + i)
+                scanning = subprocess.Popen([harness.BIN, "scan", str(sounds), "--json"], env=home.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                self.addCleanup(scanning.kill)
+                for line in scanning.stdout:
+                    if json.loads(line).get("done", 0) >= 40:
+                        break
+                scanning.send_signal(signal.SIGINT)
+                _, said = scanning.communicate(timeout=20)
+                self.assertEqual(scanning.returncode, 130, said)
+                self.assertIn("what was measured is kept", said)
+                # The service may still be storing its last batch.
+                stored = lambda: len(home.lines("search", "--json", "--limit", "1000", "--length", ">2.05" if served else ">1"))
+                harness.wait_until(lambda: stored() >= 40, 10, "what was measured is there")
+                kept = stored()
+                self.assertLess(kept, 400, "the scan was over before the signal: nothing was tested")
+                report = home.lines("scan", sounds, "--json")[-1]
+                self.assertEqual((report["found"], report["broken"]), (400, 0))
+                self.assertLessEqual(report["measured"], 400 - kept)
+
     def test_kill_during_a_scan_loses_nothing_finished(self):
         home = self.home()
         sounds = home.root / "sounds"

@@ -35,7 +35,8 @@ class Image(unittest.TestCase):
         # Only podman: a docker client without an engine may be there.
         cls.env = {k: v for k, v in os.environ.items() if not k.startswith(("SAMPLEMIND_", "DOCKER_", "COMPOSE_"))}
         cls.env.update(CONTAINERS_CONF=f"{cls.folder}/containers.conf", CONTAINERS_STORAGE_CONF=f"{cls.folder}/storage.conf",
-                       BUILDAH_ISOLATION="chroot", SAMPLEMIND_HOME=f"{cls.folder}/home", NO_COLOR="1")
+                       BUILDAH_ISOLATION="chroot", TMPDIR=f"{cls.folder}/tmp", SAMPLEMIND_HOME=f"{cls.folder}/home", NO_COLOR="1")
+        (cls.folder / "tmp").mkdir()  # build caches too: the first build is a cold one
         root = debian.bootstrap(cls.folder / "root")
         tar = subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
         subprocess.run(["podman", "import", "-", "docker.io/library/debian:bookworm-slim"], stdin=tar.stdout, env=cls.env, check=True, capture_output=True)
