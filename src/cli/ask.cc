@@ -69,6 +69,7 @@ std::string summary(const Terminal& t, const JsonValue& a) {
 Result<int> run_ask(const Context& context, const AskFlags& flags) {
   std::string question;
   for (const std::string& word : flags.question) question += (question.empty() ? "" : " ") + word;
+  SM_CHECK_OK(make_private_dir(context.home()));  // the answer is kept there, also before any 'up'
   SM_TRY(const auto api, ApiClient::open(context, ApiClient::Need::kRead));
   const InterruptGuard interrupts;
   Progress progress(context.err);

@@ -47,7 +47,7 @@ Result<int> run_stack(const Context& context, const StackOptions& options) {
                  "install one (apt install podman-compose), or use samplemind up, which needs no "
                  "containers");
   }
-  argv.insert(argv.end(), {"-f", file.string()});
+  argv.insert(argv.end(), {"-p", "samplemind", "-f", file.string()});
   // The compose file does not parse without a key, not even for 'down'.
   const fs::path home = context.home();
   SM_CHECK_OK(make_private_dir(home));

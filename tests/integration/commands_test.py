@@ -56,6 +56,14 @@ class Commands(harness.Case):
         self.assertIn("hit", shown.stdout + shown.stderr)
         self.assertEqual(harness.request(service.url + "/api/v1/samples").json()["total"], 3)
 
+    def test_the_very_first_answer_is_kept(self):
+        provider = self.provider()
+        home = self.home(provider)
+        question = ["ask", "What is swing?", "--model", "openai/fake-small", "--json"]
+        first, second = home.lines(*question)[-1], home.lines(*question)[-1]
+        self.assertEqual((first["cache"], second["cache"]), ("miss", "hit-disk"))
+        self.assertEqual(second["answer"], first["answer"])
+
     def test_models_and_pull(self):
         provider = self.provider()
         home = self.home(provider, OLLAMA_HOST=provider.url.removeprefix("http://"))

@@ -40,6 +40,7 @@ class Image(unittest.TestCase):
         root = debian.bootstrap(cls.folder / "root")
         tar = subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
         subprocess.run(["podman", "import", "-", "docker.io/library/debian:bookworm-slim"], stdin=tar.stdout, env=cls.env, check=True, capture_output=True)
+        tar.stdout.close()
         tar.wait()
         shutil.rmtree(root)
         cls.checkout = debian.checkout(cls.folder / "checkout")
@@ -82,7 +83,7 @@ class Image(unittest.TestCase):
     def test_2_the_context_is_small(self):
         probe = self.folder / "probe"
         probe.write_text("FROM scratch\nCOPY . /\n")
-        (self.folder / "none").write_text("")
+        (self.folder / "none").write_text("no-such-file\n")
         sizes = []
         for ignore in (".dockerignore", str(self.folder / "none")):
             self.call("podman", "build", "-q", "-t", "context", "-f", str(probe), "--ignorefile", ignore, ".")
