@@ -5,10 +5,12 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <map>
 #include <random>
 #include <thread>
 
 #include "ai/cache/disk.h"
+#include "ai/cache/key_filter.h"
 #include "ai/cache/memory.h"
 #include "ai/cache/record.h"
 #include "ai/dialect/openai.h"
@@ -168,6 +170,38 @@ TEST(Memory, ManyThreads) {
   EXPECT_LE(cache.bytes(), 1u << 20);
 }
 
+// --- The filter before the disk
+
+// Against a multiset: whatever is added and removed in whatever order, nothing that is there is
+// denied, and what is not there is (nearly always) denied.
+TEST(KeyFilter, KnowsWhatIsThere) {
+  KeyFilter filter;
+  EXPECT_FALSE(filter.may_have(key_of(1)));
+  filter.remove(key_of(1));
+  std::mt19937_64 random(7);
+  std::map<uint64_t, int> there;
+  for (int i = 0; i < 60000; ++i) {
+    const uint64_t n = random() % 5000;
+    if (random() % 2 == 0) {
+      filter.add(key_of(n));
+      ++there[n];
+    } else if (there[n] > 0) {
+      filter.remove(key_of(n));
+      --there[n];
+    }
+  }
+  size_t wrong = 0;
+  for (uint64_t n = 0; n < 10000; ++n) {
+    if (there[n] > 0) {
+      ASSERT_TRUE(filter.may_have(key_of(n))) << n;
+    }
+    if (there[n] == 0 && filter.may_have(key_of(n))) ++wrong;
+  }
+  EXPECT_LE(wrong, 1u);
+  filter.clear();
+  for (uint64_t n = 0; n < 5000; ++n) ASSERT_FALSE(filter.may_have(key_of(n)));
+}
+
 // --- Disk
 // -----------------------------------------------------------------------------------------
 
@@ -283,6 +317,45 @@ TEST(Disk, FileThatIsNoDatabaseBeginsAnew) {
   disk->put(record_of(1));
   disk->flush();
   EXPECT_NE(disk->get(key_of(1), 0), nullptr);
+}
+
+TEST(Disk, SaysWhatItMayHaveWithoutReading) {
+  const TempFolder folder;
+  {
+    auto disk = open_disk(folder.path() / "c");
+    EXPECT_FALSE(disk->may_have(key_of(1)));
+    disk->put(record_of(1));
+    disk->put(record_of(2));
+    disk->put(record_of(2));  // replaced: once there
+    disk->flush();
+    EXPECT_TRUE(disk->may_have(key_of(1)));
+    disk->erase(key_of(2));
+    disk->flush();
+    EXPECT_FALSE(disk->may_have(key_of(2)));
+    disk->put(record_of(3));
+  }
+  auto disk = open_disk(folder.path() / "c");
+  EXPECT_TRUE(disk->may_have(key_of(1)));
+  EXPECT_FALSE(disk->may_have(key_of(2)));
+  EXPECT_TRUE(disk->may_have(key_of(3)));
+}
+
+TEST(Disk, ScansTheOldestFirstAndGoesOnWhereItWas) {
+  const TempFolder folder;
+  auto disk = open_disk(folder.path() / "c");
+  for (uint64_t i = 0; i < 25; ++i) {
+    const auto r = record_of(i);
+    r->stored_ms = static_cast<int64_t>(1000 - i);
+    disk->put(r);
+  }
+  disk->flush();
+  std::vector<Digest> seen;
+  std::string cursor;
+  int calls = 0;
+  while (disk->scan(cursor, 10, [&](const CacheRecord& r) { seen.push_back(r.key); })) ++calls;
+  EXPECT_EQ(calls, 2);
+  ASSERT_EQ(seen.size(), 25u);
+  for (uint64_t i = 0; i < 25; ++i) EXPECT_EQ(seen[i], key_of(24 - i)) << i;
 }
 
 // The child writes and says what is on disk for certain; then it is killed in the middle of more.

@@ -375,11 +375,12 @@ class Shard final : public GatewayShard {
       co_return;
     }
     Plan p = std::move(std::get<Plan>(planned));
-    if (p.use_cache && plain) remember(seen_key, p);
     CacheState state = CacheState::kMiss;
     if (p.use_cache && p.read_cache) {
       const RecordPtr hit = co_await look_up(p, state);
       if (hit) {
+        // Only now: most bodies never come again, and need no place among those that do.
+        if (plain) remember(seen_key, p);
         co_await render_hit(*hit, state, p.request.stream, p.request.include_usage, sink);
         co_return;
       }
@@ -743,7 +744,7 @@ class Shard final : public GatewayShard {
 
   net::Task<RecordPtr> look_up(const Plan& p, CacheState& state) {
     if (RecordPtr hit = from_memory(p, state)) co_return hit;
-    if (!core_->disk) co_return nullptr;
+    if (!core_->disk || !core_->disk->may_have(p.key)) co_return nullptr;
     // Not a shared pointer: the last one must not die on the pool's own thread. The pool belongs to
     // the core and runs its queue to the end before the disk tier goes.
     GatewayCore* core = core_.get();

@@ -64,6 +64,7 @@ class Connection final : public Exchange {
   Task<bool> skip_body();
   Task<void> linger();
   Task<void> refuse(HeadFault fault);
+  std::string refusal_body(std::string_view detail, ResponseHead& answer);
   void reset_exchange();
   void take_piece();
   void serialize_head(const ResponseHead& head, bool whole, uint64_t length);
@@ -330,6 +331,14 @@ Task<void> Connection::refuse(HeadFault fault) {
   if (sent.ok()) co_await linger();
 }
 
+// In the form that the service gives its own errors on that path.
+std::string Connection::refusal_body(std::string_view detail, ResponseHead& answer) {
+  if (const RefusalWriter& write = shard_.core().options().refusal)
+    return write(head_, detail, answer);
+  answer.headers.add("content-type", "application/problem+json");
+  return problem_body(answer.status, detail);
+}
+
 Task<void> Connection::one_exchange() {
   const ServerLimits& limits = shard_.core().options().limits;
   if (framing_.body == BodyKind::kLength && framing_.length > limits.body_bytes_max) {
@@ -337,10 +346,10 @@ Task<void> Connection::one_exchange() {
     keep_ = false;
     ResponseHead answer;
     answer.status = 413;
-    answer.headers.add("content-type", "application/problem+json");
     const std::string body =
-        problem_body(413, "the body has " + std::to_string(framing_.length) +
-                              " bytes, the most taken is " + std::to_string(limits.body_bytes_max));
+        refusal_body("the body has " + std::to_string(framing_.length) +
+                         " bytes, the most taken is " + std::to_string(limits.body_bytes_max),
+                     answer);
     Result<void> sent = co_await respond(std::move(answer), body);
     if (!sent.ok()) keep_ = false;
     co_return;
@@ -349,8 +358,7 @@ Task<void> Connection::one_exchange() {
   if (!started_) {
     ResponseHead answer;
     answer.status = 500;
-    answer.headers.add("content-type", "application/problem+json");
-    const std::string body = problem_body(500, "the request was not answered");
+    const std::string body = refusal_body("the request was not answered", answer);
     Result<void> sent = co_await respond(std::move(answer), body);
     if (!sent.ok()) keep_ = false;
   } else if (!finished_) {

@@ -38,12 +38,18 @@ struct TlsServerOptions {
   std::string key_file;
 };
 
+// The body of an answer that the server gives by itself, without asking the handler; sets the
+// content type in `answer`. `answer.status` is set already.
+using RefusalWriter = std::function<std::string(const RequestHead& request, std::string_view detail,
+                                                ResponseHead& answer)>;
+
 struct ServerOptions {
   std::string host = "127.0.0.1";  // an address literal, or "localhost"
   uint16_t port = 0;               // 0: any free port
   size_t shards = 1;
   ServerLimits limits;
   TlsServerOptions tls;
+  RefusalWriter refusal;  // for a body over the limit, and no answer; nothing: problem details
 };
 
 class Exchange {

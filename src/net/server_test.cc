@@ -277,6 +277,23 @@ TEST_F(ServerTest, LimitsHeadersAndBodies) {
             413);
 }
 
+TEST_F(ServerTest, RefusalsTakeTheServicesForm) {
+  ServerOptions options;
+  options.limits.body_bytes_max = 5000;
+  options.refusal = [](const RequestHead& request, std::string_view detail, ResponseHead& answer) {
+    answer.headers.add("content-type", "text/x-own");
+    return request.target + ": " + std::string(detail);
+  };
+  serve(options);
+  const std::string refused = ask("POST /v1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 5001\r\n\r\n");
+  EXPECT_EQ(status_of(refused), 413);
+  EXPECT_NE(refused.find("content-type: text/x-own\r\n"), std::string::npos) << refused;
+  EXPECT_NE(refused.find("/v1/x: the body has 5001 bytes, the most taken is 5000"),
+            std::string::npos)
+      << refused;
+  EXPECT_EQ(refused.find("problem"), std::string::npos) << refused;
+}
+
 TEST_F(ServerTest, SlowHeadersGet408AndIdleConnectionsEndSilently) {
   ServerOptions options;
   options.limits.header_timeout = milliseconds(150);

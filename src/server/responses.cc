@@ -27,6 +27,19 @@ std::string problem_json(const Error& e) {
                       code_name(e.code()));
 }
 
+std::string refusal_body(const net::RequestHead& request, std::string_view detail,
+                         net::ResponseHead& answer) {
+  answer.headers.add("cache-control", "no-store");
+  if (request.path().starts_with("/v1/")) {
+    answer.headers.add("content-type", "application/json");
+    return ai::write_openai_error(
+        detail, answer.status < 500 ? "invalid_request_error" : "api_error",
+        code_name(answer.status == 413 ? ErrorCode::kTooLarge : ErrorCode::kInternal));
+  }
+  answer.headers.add("content-type", "application/problem+json");
+  return problem_json(answer.status, net::reason_phrase(answer.status), detail);
+}
+
 net::Task<void> respond_json(net::Exchange& exchange, std::string json, int status) {
   net::ResponseHead head;
   head.status = status;

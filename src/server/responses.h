@@ -14,6 +14,10 @@ std::string problem_json(int status, std::string_view title, std::string_view de
                          std::string_view hint = {}, std::string_view code = {});
 std::string problem_json(const Error& error);
 
+// What the server itself refuses (a body over the limit), in the form that fits the path.
+std::string refusal_body(const net::RequestHead& request, std::string_view detail,
+                         net::ResponseHead& answer);
+
 net::Task<void> respond_json(net::Exchange& exchange, std::string json, int status = 200);
 net::Task<void> respond_problem(net::Exchange& exchange, Error error);
 // `allow`: the value of an Allow header. In the form that fits the path: OpenAI's below /v1,

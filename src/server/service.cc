@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "net/server.h"
+#include "server/responses.h"
 #include "server/routes.h"
 
 namespace samplemind::server {
@@ -77,6 +78,7 @@ Result<int> run_service(Engine& engine) {
   options.shards =
       shards > 0 ? static_cast<size_t>(shards) : std::max(1u, std::thread::hardware_concurrency());
   options.limits.body_bytes_max = config.bytes("server.body_max");
+  options.refusal = refusal_body;
   options.tls.certificate_file = config.string("server.tls_certificate");
   options.tls.key_file = config.string("server.tls_key");
   SecurityPolicy policy{config.string("server.api_key"), config.list("server.allowed_hosts")};

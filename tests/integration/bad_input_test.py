@@ -140,7 +140,14 @@ class BadRequests(harness.Case):
         except OSError as e:
             self.fail(f"the answer was lost: {e}")
         self.assertEqual(got.status, 413)
-        self.assertIn("65536", got.body.decode().replace(",", "").replace("64 KiB", "65536"))
+        self.assertEqual(got.headers["Content-Type"], "application/json")
+        error = got.json()["error"]
+        self.assertEqual((error["type"], error["code"]), ("invalid_request_error", "too-large"))
+        self.assertIn("65536", error["message"])
+        got = harness.request(self.up.url + "/api/v1/scan", b"x" * 100_000)
+        self.assertEqual(got.status, 413)
+        self.assertEqual(got.headers["Content-Type"], "application/problem+json")
+        self.assertIn("65536", got.json()["detail"])
 
     def upstream(self, fault, status, *words, calls=None, **more):
         text = f"{fault} {more}"

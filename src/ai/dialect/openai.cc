@@ -182,12 +182,16 @@ std::string read_reasoning(const JsonValue& message, std::string& field) {
   return text.value_or("");
 }
 
-size_t skip_string(std::string_view s,
-                   size_t i) {  // i at the opening quote; gives the place after the closing one
-  for (++i; s[i] != '"'; ++i) {
-    if (s[i] == '\\') ++i;
+// `i` at the opening quote; gives the place after the closing one. The text is valid JSON.
+size_t skip_string(std::string_view s, size_t i) {
+  const size_t begin = i + 1;
+  for (size_t from = begin;;) {
+    const size_t quote = std::min(s.find('"', from), s.size());
+    size_t run = quote;  // of backslashes before the quote: an odd number escapes it
+    while (run > begin && s[run - 1] == '\\') --run;
+    if (quote == s.size() || (quote - run) % 2 == 0) return std::min(quote + 1, s.size());
+    from = quote + 1;
   }
-  return i + 1;
 }
 
 size_t skip_space(std::string_view s, size_t i) {
@@ -200,14 +204,14 @@ size_t skip_value(std::string_view s, size_t i) {
   if (s[i] == '{' || s[i] == '[') {
     int depth = 0;
     do {
-      if (s[i] == '"') {
+      const char c = s[i];
+      if (c == '"') {
         i = skip_string(s, i);
         continue;
       }
-      if (s[i] == '{' || s[i] == '[') ++depth;
-      if (s[i] == '}' || s[i] == ']') --depth;
+      depth += static_cast<int>(c == '{' || c == '[') - static_cast<int>(c == '}' || c == ']');
       ++i;
-    } while (depth > 0);
+    } while (depth > 0 && i < s.size());
     return i;
   }
   while (i < s.size() && std::string_view(",}] \t\r\n").find(s[i]) == std::string_view::npos) ++i;
@@ -225,8 +229,12 @@ std::vector<JsonMember> top_level_members(std::string_view s) {
     JsonMember m;
     m.begin = i;
     i = skip_string(s, i);
-    const auto key = JsonValue::parse(s.substr(m.begin, i - m.begin));
-    if (key.ok()) m.key = key->string_or("");
+    const std::string_view quoted = s.substr(m.begin, i - m.begin);
+    if (quoted.find('\\') == std::string_view::npos) {
+      m.key = quoted.substr(1, quoted.size() - 2);
+    } else if (const auto key = JsonValue::parse(quoted); key.ok()) {
+      m.key = key->string_or("");
+    }
     i = skip_space(s, skip_space(s, i) + 1);  // the colon
     m.value_begin = i;
     i = skip_value(s, i);
@@ -292,6 +300,7 @@ Result<OpenAiRequest> read_openai_request(std::string_view body) {
 
 std::string rewrite_openai_request(std::string_view body, std::string_view model, bool ask_usage) {
   std::string out;
+  out.reserve(body.size() + model.size() + 64);
   size_t copied = 0;
   bool options_seen = false;
   const std::vector<JsonMember> members = top_level_members(body);
