@@ -22,6 +22,7 @@ using std::chrono::milliseconds;
 using Endpoint = asio::ip::tcp::endpoint;
 
 constexpr auto kDnsKept = std::chrono::seconds(30);
+constexpr milliseconds kSpareKept{1000};
 constexpr size_t kDnsHostsMax = 256;
 constexpr size_t kLookupsMax = 32;         // threads blocked in the resolver at once
 constexpr size_t kInputAhead = 128 << 10;  // an answer that nobody reads stops here
@@ -192,6 +193,7 @@ class Core : public std::enable_shared_from_this<Core> {
   bool shut_down = false;
   SslContext tls{nullptr, SSL_CTX_free};
   Loop::Timer sweep_timer;
+  SteadyTime sweep_at;
   bool sweeping = false;
 };
 
@@ -215,20 +217,23 @@ void Core::closed(const std::string& key) {
 void Core::give_back(std::unique_ptr<Connection> connection) {
   Origin& origin = origins[connection->key];
   Stream& stream = *connection->stream;
-  if (shut_down || stream.end() != Stream::End::kOpen || !stream.input().empty() ||
-      origin.kept.size() >= options.kept_per_host_max) {
+  if (shut_down || stream.end() != Stream::End::kOpen || !stream.input().empty()) {
     return;  // leftover bytes answer no question of ours
   }
+  // Above the number to keep for long it may still serve the next request of a busy time.
+  const bool spare = origin.kept.size() >= options.kept_per_host_max;
+  const auto keep = spare ? std::min(options.keep_timeout, kSpareKept) : options.keep_timeout;
   stream.set_read_deadline(SteadyTime::max());
   stream.stop_sending_on_input(false);
-  connection->kept_until = now() + options.keep_timeout;
+  connection->kept_until = now() + keep;
   stream.on_end = [this, key = connection->key, raw = connection.get()] { drop(key, raw); };
   stream.pump();
   origin.kept.push_back(std::move(connection));
   if (!origin.waiting.empty()) origin.waiting.front()->notify();
-  if (!sweeping) {
+  if (const SteadyTime at = now() + keep + milliseconds(1); !sweeping || at < sweep_at) {
     sweeping = true;
-    sweep_timer = loop.after(options.keep_timeout + milliseconds(1), [this] { sweep(); });
+    sweep_at = at;
+    sweep_timer = loop.after(keep + milliseconds(1), [this] { sweep(); });
   }
 }
 
@@ -250,6 +255,7 @@ void Core::sweep() {
   }
   if (next != SteadyTime::max()) {
     sweeping = true;
+    sweep_at = next + milliseconds(1);
     sweep_timer = loop.after(next - time + milliseconds(1), [this] { sweep(); });
   }
 }

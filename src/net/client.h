@@ -18,7 +18,7 @@ namespace samplemind::net {
 
 struct ClientOptions {
   size_t connections_per_host_max = 100;
-  size_t kept_per_host_max = 50;
+  size_t kept_per_host_max = 50;  // those above are kept for a second only
   std::chrono::milliseconds connect_timeout{5000};
   std::chrono::milliseconds write_timeout{10000};
   std::chrono::milliseconds pool_timeout{5000};

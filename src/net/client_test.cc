@@ -474,6 +474,31 @@ TEST(Client, IdleConnectionsAreClosedInTimeAndWhenTheServerEndsThem) {
   EXPECT_EQ(other->connections(), 0u);
 }
 
+// More at once than are kept for long: in the next moment they serve again, and then they go.
+TEST(Client, SpareConnectionsAreKeptForAMoment) {
+  std::atomic<int> opened = 0;
+  ScriptedServer server([&opened](RawSocket& socket, int) {
+    ++opened;
+    while (!socket.receive_request().empty())
+      socket.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  });
+  Loop loop;
+  ClientOptions options;
+  options.kept_per_host_max = 2;
+  auto client = Client::create(loop, options);
+  for (int round = 0; round < 3; ++round) {
+    std::vector<Result<Answer>> answers;
+    for (int i = 0; i < 6; ++i)
+      loop.spawn(fetch_into(*client, make_request("GET", server.url()), answers));
+    while (answers.size() < 6) loop.run_until_done(loop.sleep_for(milliseconds(1)));
+    EXPECT_EQ(client->connections(), 6u);
+  }
+  EXPECT_EQ(opened, 6);
+  for (int i = 0; i < 3000 && client->connections() > 2; ++i)
+    loop.run_until_done(loop.sleep_for(milliseconds(1)));
+  EXPECT_EQ(client->connections(), 2u);
+}
+
 TEST(Client, UnreachableHostsAreNamed) {
   Loop loop;
   auto client = Client::create(loop);
