@@ -13,6 +13,7 @@
 #include "ai/dialect/openai.h"
 #include "ai/fingerprint.h"
 #include "ai/money.h"
+#include "ai/resilience.h"
 #include "ai/task_group_internal.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -31,6 +32,11 @@ constexpr int64_t kRetryPauseMaxMs = 10000;
 constexpr int64_t kRetryAfterMaxMs = 60000;  // a provider that asks for more is not waited for
 constexpr size_t kTailBytesMax = 64u << 10;
 constexpr size_t kFlightBytesMax = 32u << 20;  // of one answer
+constexpr size_t kModelsKnownMax = 1024;       // whose health is remembered; clients choose names
+constexpr double kRetryShare = 0.2;            // retries, of a provider's calls
+constexpr double kRetryReserve = 10;
+constexpr double kHedgeShare = 0.05;
+constexpr double kHedgeReserve = 2;
 
 int64_t elapsed_ms(SteadyTime since, const Clock& clock) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(clock.steady() - since).count();
@@ -61,6 +67,8 @@ struct Settings {
   bool bypass_sampling = false;
   int64_t ttl_ms = 0;
   int64_t attempts = 3;
+  bool breaker = true;
+  bool hedge = false;
   int64_t backoff_ms = 1000;
   int64_t total_timeout_ms = 600000;
   std::string openai_default;
@@ -88,6 +96,14 @@ class GatewayCore final : public Gateway {
                                  "Requests that neither read nor fill the cache.")),
         upstream_calls(metrics.counter("samplemind_upstream_calls_total", "Tries at providers.")),
         upstream_errors(metrics.counter("samplemind_upstream_errors_total", "Tries that failed.")),
+        upstream_paused(metrics.counter("samplemind_upstream_paused_total",
+                                        "Tries not made: the model failed too often lately.")),
+        retries_saved(metrics.counter("samplemind_upstream_retries_saved_total",
+                                      "Tries not made: too many retries already.")),
+        hedges(metrics.counter("samplemind_upstream_hedges_total",
+                               "Second tries beside a slow first one.")),
+        hedges_won(metrics.counter("samplemind_upstream_hedges_won_total",
+                                   "Second tries that answered sooner.")),
         input_tokens(metrics.counter("samplemind_tokens_total", "Tokens that providers counted.",
                                      {{"direction", "input"}})),
         output_tokens(metrics.counter("samplemind_tokens_total", "Tokens that providers counted.",
@@ -102,6 +118,8 @@ class GatewayCore final : public Gateway {
     settings.bypass_sampling = config.string("cache.sampling") == "bypass";
     settings.ttl_ms = config.duration_ms("cache.ttl");
     settings.attempts = std::clamp<int64_t>(config.integer("ai.attempts"), 1, 10);
+    settings.breaker = config.boolean("ai.breaker");
+    settings.hedge = config.boolean("ai.hedge");
     settings.backoff_ms = config.duration_ms("ai.backoff");
     settings.total_timeout_ms = config.duration_ms("ai.total_timeout");
     settings.openai_default = config.string("ai.openai.default_model");
@@ -137,7 +155,8 @@ class GatewayCore final : public Gateway {
   std::unique_ptr<DiskCache> disk;
   ThreadPool disk_readers{"cache-read", 1, 1024};
   Counter &hits_memory, &hits_disk, &misses, &coalesced, &bypassed, &upstream_calls,
-      &upstream_errors, &input_tokens, &output_tokens, &cost_microusd_total, &saved_microusd_total;
+      &upstream_errors, &upstream_paused, &retries_saved, &hedges, &hedges_won, &input_tokens,
+      &output_tokens, &cost_microusd_total, &saved_microusd_total;
   Histogram& first_token;
 };
 
@@ -205,6 +224,55 @@ class Flight final : public ChatSink {
   std::vector<net::Event*> followers;
 };
 using FlightPtr = std::shared_ptr<Flight>;
+
+// One of two tries that run for the same flight: the first to give content is the flight's, and
+// cancels the other. Before that its pieces are its own.
+class RacingTry final : public ChatSink {
+ public:
+  RacingTry(Flight& flight_in, std::shared_ptr<RacingTry*> winner_in)
+      : flight(flight_in), winner(std::move(winner_in)), cancel(flight_in.cancel.child()) {}
+  void delta(ChatDelta d, const ChatAnswer& head) override {
+    if (lost()) return;
+    if (*winner == nullptr && !d.has_content() && d.finish_reason.empty()) {
+      early.emplace_back(std::move(d), head);
+      return;
+    }
+    win();
+    flight.delta(std::move(d), head);
+  }
+  void whole(ChatAnswer answer, std::string body, size_t choices) override {
+    if (lost()) return;
+    win();
+    flight.whole(std::move(answer), std::move(body), choices);
+  }
+  void rest(std::unique_ptr<net::ClientResponse> response) override {
+    if (!lost()) flight.rest(std::move(response));
+  }
+  bool lost() const { return *winner != nullptr && *winner != this; }
+  void win() {
+    if (*winner == this) return;
+    *winner = this;
+    if (other != nullptr) other->cancel.cancel();
+    for (auto& [d, head] : early) flight.delta(std::move(d), head);
+    early.clear();
+  }
+
+  Flight& flight;
+  std::shared_ptr<RacingTry*> winner;
+  RacingTry* other = nullptr;
+  net::CancelToken cancel;
+  std::vector<std::pair<ChatDelta, ChatAnswer>> early;
+  std::optional<UpstreamError> error;
+  bool done = false;
+  std::shared_ptr<net::Event> event;
+};
+
+// What is known of a model's health, on this loop.
+struct ModelHealth {
+  CircuitBreaker breaker;
+  LatencyWindow first_content;
+  CallBudget hedges{kHedgeShare, kHedgeReserve};
+};
 
 // What a request is, once read and resolved.
 struct Plan {
@@ -820,14 +888,61 @@ class Shard final : public GatewayShard {
     return flight;
   }
 
-  net::Task<void> fly(FlightPtr flight, Plan p, std::string body) {
+  std::shared_ptr<ModelHealth> health_of(const Plan& p) {
+    if (health_.size() >= kModelsKnownMax) health_.clear();
+    std::shared_ptr<ModelHealth>& health = health_[p.provider->name() + " " + p.model];
+    if (!health) health = std::make_shared<ModelHealth>();
+    return health;
+  }
+  CallBudget& retries_of(const std::string& provider) {
+    return retries_.try_emplace(provider, kRetryShare, kRetryReserve).first->second;
+  }
+
+  // Tells the breaker how a try ended. A client's own fault, a rate limit or a cancelled call say
+  // nothing of the provider's health.
+  void judge(ModelHealth& health, const std::optional<UpstreamError>& error) {
+    const SteadyTime now = core_->clock.steady();
+    if (!error) {
+      health.breaker.success(now);
+    } else if (error->status >= 500 && error->code != "upstream_key_refused") {
+      health.breaker.failure(now);
+    } else {
+      health.breaker.neither();
+    }
+  }
+
+  static UpstreamError paused_error(const Flight& flight, const Plan& p,
+                                    std::chrono::milliseconds wait) {
+    UpstreamError e;
+    e.status = 503;
+    e.code = "upstream_paused";
+    e.retry_after_ms = std::max<int64_t>(1, wait.count());
+    e.message = flight.provider + ": '" + p.model +
+                "' failed too often lately and is asked again in " +
+                std::to_string((*e.retry_after_ms + 999) / 1000) + " s";
+    return e;
+  }
+
+  net::Task<void> fly(FlightPtr flight, Plan p, std::string body_in) {
+    const auto body = std::make_shared<const std::string>(std::move(body_in));
+    const std::shared_ptr<ModelHealth> health = health_of(p);
     const SteadyTime begin = core_->clock.steady();
-    flight->on_content = [this, begin] {
-      core_->first_token.observe(
-          std::chrono::duration<double>(core_->clock.steady() - begin).count());
+    SteadyTime try_begin = begin;
+    flight->on_content = [this, begin, &try_begin, health] {
+      const SteadyTime now = core_->clock.steady();
+      core_->first_token.observe(std::chrono::duration<double>(now - begin).count());
+      health->first_content.add(now - try_begin);
     };
+    retries_of(flight->provider).earn(begin);
     std::optional<UpstreamError> error;
     for (int64_t attempt = 1;; ++attempt) {
+      try_begin = core_->clock.steady();
+      if (core_->settings.breaker && !health->breaker.allow(try_begin)) {
+        core_->upstream_paused.add();
+        // What the tries before said tells more than that no other follows.
+        if (!error) error = paused_error(*flight, p, health->breaker.until_probe(try_begin));
+        break;
+      }
       core_->upstream_calls.add();
       CallOptions options;
       options.model = p.model;
@@ -835,7 +950,16 @@ class Shard final : public GatewayShard {
       options.headers = p.forward;
       options.total_timeout = std::chrono::milliseconds(std::max<int64_t>(1, left_ms(begin)));
       options.cancel = flight->cancel;
-      error = co_await p.provider->chat(*client_, body, std::move(options), *flight);
+      // A second try of a request with tools could act twice.
+      const auto p95 = core_->settings.hedge && !p.request.tools && attempt == 1
+                           ? health->first_content.p95()
+                           : std::nullopt;
+      if (p95) {
+        error = co_await race(flight, p, body, std::move(options), *p95, health);
+      } else {
+        error = co_await p.provider->chat(*client_, *body, std::move(options), *flight);
+      }
+      if (core_->settings.breaker) judge(*health, error);
       if (!error) break;
       core_->upstream_errors.add();
       if (!error->retry || flight->content || attempt >= core_->settings.attempts ||
@@ -843,6 +967,10 @@ class Shard final : public GatewayShard {
         break;
       const int64_t pause_ms = retry_pause_ms(attempt, *error);
       if (pause_ms >= left_ms(begin) || pause_ms > kRetryAfterMaxMs) break;
+      if (!retries_of(flight->provider).spend(core_->clock.steady())) {
+        core_->retries_saved.add();
+        break;
+      }
       log::info("upstream retry", {{"provider", flight->provider},
                                    {"model", p.model},
                                    {"attempt", attempt},
@@ -853,6 +981,7 @@ class Shard final : public GatewayShard {
           co_await loop_.sleep_for(std::chrono::milliseconds(pause_ms), flight->cancel);
       if (!slept) break;
     }
+    flight->on_content = nullptr;
     flight->answer.provider = flight->provider;
     if (flight->too_large) {
       error = UpstreamError{};
@@ -879,6 +1008,59 @@ class Shard final : public GatewayShard {
       if (!piece.ok() || piece->empty()) break;
       read += piece->size();
     }
+  }
+
+  // The call, and a second one beside it when it has given no content for as long as 95 of 100
+  // took.
+  net::Task<std::optional<UpstreamError>> race(FlightPtr flight, const Plan& p,
+                                               std::shared_ptr<const std::string> body,
+                                               CallOptions options, std::chrono::nanoseconds p95,
+                                               std::shared_ptr<ModelHealth> health) {
+    health->hedges.earn(core_->clock.steady());
+    auto winner = std::make_shared<RacingTry*>(nullptr);
+    auto event = std::make_shared<net::Event>();
+    auto first = std::make_shared<RacingTry>(*flight, winner);
+    first->event = event;
+    tasks_.start(run_try(flight, p.provider, body, options, first));
+    bool late = false;
+    std::function<void()> on_late = [event, &late] {
+      late = true;
+      event->notify();
+    };
+    const net::Loop::Timer timer = loop_.after(p95, std::move(on_late));
+    while (!first->done && !late) co_await event->wait();
+    if (first->done || *winner != nullptr || flight->cancel.cancelled() ||
+        !health->hedges.spend(core_->clock.steady())) {
+      while (!first->done) co_await event->wait();
+      co_return std::move(first->error);
+    }
+    core_->hedges.add();
+    core_->upstream_calls.add();
+    auto second = std::make_shared<RacingTry>(*flight, winner);
+    second->event = event;
+    first->other = second.get();
+    second->other = first.get();
+    tasks_.start(run_try(flight, p.provider, body, std::move(options), second));
+    // Until the one that has won is done, or both are.
+    while (!(first->done && second->done) && !(*winner != nullptr && (*winner)->done))
+      co_await event->wait();
+    first->other = second->other = nullptr;
+    if (*winner == second.get()) {
+      core_->hedges_won.add();
+      co_return std::move(second->error);
+    }
+    co_return std::move(first->error);
+  }
+
+  // Holds all that it refers to: the loser may end after the race.
+  net::Task<void> run_try(FlightPtr flight, Provider* provider,
+                          std::shared_ptr<const std::string> body, CallOptions options,
+                          std::shared_ptr<RacingTry> racer) {
+    options.cancel = racer->cancel;
+    racer->error = co_await provider->chat(*client_, *body, std::move(options), *racer);
+    racer->done = true;
+    racer->event->notify();
+    (void)flight;
   }
 
   int64_t left_ms(SteadyTime begin) const {
@@ -1021,6 +1203,8 @@ class Shard final : public GatewayShard {
   std::unordered_map<Digest, Seen> seen_;
   std::unordered_map<Digest, FlightPtr> flights_;
   std::map<std::string, List> lists_;
+  std::unordered_map<std::string, std::shared_ptr<ModelHealth>> health_;
+  std::map<std::string, CallBudget> retries_;
   std::mt19937_64 random_{std::random_device{}()};
   const Hasher seen_base_{"samplemind body seen"};
   TaskGroup tasks_{loop_};  // last: its frames refer to all of the above

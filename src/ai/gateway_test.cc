@@ -211,6 +211,90 @@ TEST(Gateway, TriesAreBounded) {
   EXPECT_EQ(rig.gateway->cache_stats().memory_entries, 0u);
 }
 
+// A model that keeps failing is left alone, then probed; another model of the same provider is not
+// touched by that.
+TEST(Gateway, FailingModelIsLeftAloneAndProbed) {
+  std::atomic<bool> broken = true;
+  FakeUpstream up([&](const Seen& seen, int) {
+    const bool bad = broken && seen.body.find("gpt-4o-mini") != std::string::npos;
+    return bad ? json_reply(R"({"error":{"message":"down"}})", 503) : json_reply(answer_body("x"));
+  });
+  Rig rig(up, {{"ai.attempts", "1"}});
+  int number = 0;
+  const auto ask = [&] { return rig.chat(ask_body("n" + std::to_string(number++))); };
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(error_message(ask()), "openai: down");
+  EXPECT_EQ(up.chats(), 10);
+  const MemorySink paused = ask();
+  EXPECT_EQ(paused.status, 503);
+  EXPECT_EQ(error_code(paused), "upstream_paused");
+  EXPECT_EQ(paused.header("retry-after"), "5");
+  EXPECT_NE(error_message(paused).find("gpt-4o-mini"), std::string::npos);
+  EXPECT_EQ(up.chats(), 10) << "no call";
+  EXPECT_EQ(
+      rig.chat(R"({"model":"openai/other","messages":[{"role":"user","content":"x"}]})").status,
+      200);
+  rig.clock.advance(std::chrono::seconds(5));
+  EXPECT_EQ(error_message(ask()), "openai: down") << "the probe";
+  EXPECT_EQ(error_code(ask()), "upstream_paused");
+  rig.clock.advance(std::chrono::seconds(10));
+  broken = false;
+  EXPECT_EQ(ask().status, 200);
+  EXPECT_EQ(ask().status, 200);
+  EXPECT_EQ(up.chats(), 14);
+}
+
+TEST(Gateway, RetriesAreAShareOfTheCalls) {
+  FakeUpstream up([](const Seen&, int) {
+    return json_reply(R"({"error":{"message":"busy"}})", 429);  // says nothing of the health
+  });
+  Rig rig(up);
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(rig.chat(ask_body("n" + std::to_string(i))).status, 429);
+  // 50 calls, the reserve of 10 retries, a fifth of 50 more.
+  EXPECT_GE(up.chats(), 65);
+  EXPECT_LE(up.chats(), 70);
+}
+
+// With a clock that stands still every latency is 0, and so is the wait before the second try.
+TEST(Hedge, SecondTryAnswersForASlowFirst) {
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  std::atomic<int> slow_call = -1;
+  FakeUpstream up([&](const Seen&, int n) {
+    Reply r = sse_reply(good_stream());
+    if (n == slow_call) r.wait_after_first = released;  // the role alone, then nothing
+    return r;
+  });
+  Rig rig(up, {{"ai.hedge", "true"}});
+  for (int i = 0; i < 20; ++i) {
+    const MemorySink sink = rig.chat(ask_body("n" + std::to_string(i), true));
+    EXPECT_EQ(read_events(sink.body).text, "Hello");
+  }
+  EXPECT_EQ(up.chats(), 20) << "no second try before enough is known";
+  slow_call = 20;
+  const MemorySink sink = rig.chat(ask_body("slow", true));
+  const Told told = read_events(sink.body);
+  EXPECT_EQ(told.text, "Hello");
+  EXPECT_TRUE(told.done && told.role_first);
+  EXPECT_EQ(up.chats(), 22);
+  EXPECT_EQ(
+      rig.metrics
+          .counter("samplemind_upstream_hedges_won_total", "Second tries that answered sooner.")
+          .value(),
+      1u);
+  EXPECT_EQ(rig.chat(ask_body("slow")).cache(), "hit-memory");
+  // The loser was cancelled: its connection is closed, not kept.
+  for (int i = 0; i < 2000 && rig.shard->connections() > 1; ++i)
+    rig.loop.run_until_done(rig.loop.sleep_for(std::chrono::milliseconds(1)));
+  EXPECT_EQ(rig.shard->connections(), 1u);
+  // Tools may act: never twice.
+  slow_call = 22;
+  release.set_value();
+  const MemorySink tools = rig.chat(
+      ask_body("tools", true, R"(,"tools":[{"type":"function","function":{"name":"f"}}])"));
+  EXPECT_EQ(read_events(tools.body).text, "Hello");
+  EXPECT_EQ(up.chats(), 23);
+}
+
 TEST(Gateway, LongRetryAfterIsHandedOnAndNotWaitedFor) {
   FakeUpstream up([](const Seen&, int) {
     Reply r = json_reply(R"({"error":{"message":"slow down"}})", 429);

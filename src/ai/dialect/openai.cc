@@ -277,6 +277,7 @@ Result<OpenAiRequest> read_openai_request(std::string_view body) {
   out.include_usage = r["stream_options"]["include_usage"].bool_or(false);
   out.sampling = r["temperature"].number_or(1) > 0;
   const auto given = [&r](std::string_view name) { return !r[name].is_null(); };
+  out.tools = given("tools") || given("functions");
   if (const std::string tool = hosted_tool(r["tools"]); !tool.empty()) {
     out.never_cache = "the hosted tool " + tool;
   } else if (given("web_search_options") || given("plugins") || searching_model(out.model)) {

@@ -19,6 +19,7 @@ struct OpenAiRequest {
   bool stream = false;
   bool include_usage = false;  // stream_options.include_usage
   bool sampling = false;       // temperature above 0 (the default is 1)
+  bool tools = false;          // offers tools of any kind
   // Why the answer must be neither cached nor shared with an equal request; empty when it may.
   std::string never_cache;
 };
