@@ -6,9 +6,10 @@
   samplemind test --changed    only tests whose program or data changed since they last passed
   samplemind test --filter RE  only tests whose name matches
   samplemind test --sanitize   unit tests under AddressSanitizer+UBSan and ThreadSanitizer instead
+  samplemind test --fuzz [S]   every libFuzzer target for S seconds (10) from its corpus instead
   samplemind test --long       the long ones too: soaks, kills, large libraries, image builds
 """
-import argparse, hashlib, json, os, pathlib, re, subprocess, sys
+import argparse, concurrent.futures, hashlib, json, os, pathlib, re, subprocess, sys, tempfile
 import xml.etree.ElementTree as ET
 
 CORES = os.cpu_count() or 1
@@ -98,12 +99,39 @@ def sanitized(root, filter_re):
     return results
 
 
+def fuzzed(root, filter_re, seconds):
+    """Every fuzz target, from its corpus, for so many seconds. What it finds anew stays out of the corpus; a crash names its input."""
+    build = root / "build/fuzz"
+    step(["cmake", "--preset", "fuzz"], root, "fuzz")
+    known = subprocess.run(["ninja", "-C", str(build), "-t", "targets", "all"], capture_output=True, text=True, check=True).stdout
+    names = sorted(n for n in set(re.findall(r"^bin/(fuzz_\w+):", known, re.M)) if re.search(filter_re, n))
+    step(["ninja", "-C", str(build), *names], root, "fuzz")
+    found = build / "found"
+    found.mkdir(exist_ok=True)
+
+    def one(name):
+        corpus = root / "fuzz/corpus" / name.removeprefix("fuzz_")
+        with tempfile.TemporaryDirectory() as new:
+            folders = [new] + ([str(corpus)] if corpus.is_dir() else [])
+            done = subprocess.run([str(build / "bin" / name), f"-max_total_time={seconds}", "-rss_limit_mb=2048", "-timeout=20", "-print_final_stats=1",
+                                   f"-artifact_prefix={found}/{name}-", *folders], capture_output=True, text=True, errors="replace")
+        runs = re.search(r"number_of_executed_units: (\d+)", done.stderr)
+        print(f"{name}: {runs[1] if runs else '?'} inputs", flush=True)
+        if done.returncode != 0:
+            print(done.stderr[-4000:], flush=True)
+        return name, "passed" if done.returncode == 0 else "failed"
+
+    with concurrent.futures.ThreadPoolExecutor(CORES) as pool:
+        return dict(pool.map(one, names))
+
+
 def main():
     a = argparse.ArgumentParser(prog="samplemind test", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--fast", action="store_true", help="unit tests only")
     a.add_argument("--changed", action="store_true", help="only what changed since its last pass")
     a.add_argument("--filter", default="", metavar="RE", help="only tests whose name matches")
     a.add_argument("--sanitize", action="store_true", help="unit tests under the sanitizers")
+    a.add_argument("--fuzz", nargs="?", type=int, const=10, metavar="S", help="every fuzz target for S seconds (10)")
     a.add_argument("--long", action="store_true", help="the long tests too")
     a.add_argument("--root", default=str(pathlib.Path(__file__).resolve().parent.parent), help=argparse.SUPPRESS)
     a.add_argument("--build", help=argparse.SUPPRESS)
@@ -113,6 +141,8 @@ def main():
     if o.sanitize:
         results = sanitized(root, o.filter)
         return report(results, 0)
+    if o.fuzz is not None:
+        return report(fuzzed(root, o.filter, o.fuzz), 0)
 
     tests = listing(build)
     names = [n for n, t in tests.items() if re.search(o.filter, n)]
