@@ -254,17 +254,20 @@ TEST(Gateway, RetriesAreAShareOfTheCalls) {
   EXPECT_LE(up.chats(), 70);
 }
 
-// With a clock that stands still every latency is 0, and so is the wait before the second try.
+// Every call takes 30 ms of the clock, which the second try then waits for: it cannot come first.
 TEST(Hedge, SecondTryAnswersForASlowFirst) {
   std::promise<void> release;
   const std::shared_future<void> released = release.get_future().share();
   std::atomic<int> slow_call = -1;
+  FakeClock* clock = nullptr;
   FakeUpstream up([&](const Seen&, int n) {
+    clock->advance(std::chrono::milliseconds(30));
     Reply r = sse_reply(good_stream());
     if (n == slow_call) r.wait_after_first = released;  // the role alone, then nothing
     return r;
   });
   Rig rig(up, {{"ai.hedge", "true"}});
+  clock = &rig.clock;
   for (int i = 0; i < 20; ++i) {
     const MemorySink sink = rig.chat(ask_body("n" + std::to_string(i), true));
     EXPECT_EQ(read_events(sink.body).text, "Hello");
