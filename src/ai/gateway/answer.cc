@@ -1,0 +1,153 @@
+#include "ai/gateway/answer.h"
+
+#include <utility>
+
+#include "ai/dialect/openai.h"
+
+namespace samplemind::ai {
+
+namespace {
+
+// "provider/model" for a header: a client chooses the name, so what is not plain is
+// percent-encoded.
+std::string model_header(std::string_view provider, std::string_view model) {
+  std::string out = std::string(provider) + "/";
+  for (const char c : model) {
+    if (c > ' ' && c < 0x7F && c != '%') {
+      out += c;
+    } else {
+      out += net::percent_encode(std::string_view(&c, 1));
+    }
+  }
+  return out;
+}
+
+net::Headers answer_headers(const Plan& p, const Flight& flight, CacheState state, bool stream) {
+  net::Headers headers;
+  headers.add("content-type", stream ? "text/event-stream" : "application/json");
+  headers.add("x-samplemind-cache", cache_state_name(state));
+  if (p.use_cache) headers.add("x-samplemind-cache-key", p.key.hex());
+  headers.add("x-samplemind-model", model_header(flight.provider, p.model));
+  if (stream) {
+    headers.add("cache-control", "no-cache");
+    headers.add("x-accel-buffering", "no");
+  }
+  return headers;
+}
+
+}  // namespace
+
+net::Task<void> fail(Failure f, ResponseSink& sink) {
+  net::Headers headers;
+  headers.set("content-type", "application/json");
+  if (f.retry_after_ms)
+    headers.set("retry-after", std::to_string((*f.retry_after_ms + 999) / 1000));
+  // Our own tries are spent: a client that tries again at once only multiplies the load.
+  if (f.status >= 500) headers.set("x-should-retry", "false");
+  const std::string body = write_openai_error(f.message, f.type, f.code);
+  (void)(co_await sink.respond(f.status, std::move(headers), body)).ok();
+}
+
+net::Task<void> render_hit(GatewayCore& core, const CacheRecord& r_in, CacheState state,
+                           bool stream, bool include_usage, ResponseSink& sink) {
+  net::Headers headers;
+  headers.add("content-type", stream ? "text/event-stream" : "application/json");
+  headers.add("x-samplemind-cache", cache_state_name(state));
+  headers.add("x-samplemind-cache-key", r_in.key_hex);
+  headers.add("x-samplemind-model", model_header(r_in.answer.provider, r_in.model));
+  headers.add("x-samplemind-cost-microusd", "0");
+  headers.add("age", std::to_string((core.clock.unix_ms() - r_in.stored_ms) / 1000));
+  if (r_in.cost_microusd > 0) {
+    headers.add("x-samplemind-saved-microusd", std::to_string(r_in.cost_microusd));
+    core.saved_microusd_total.add(static_cast<uint64_t>(r_in.cost_microusd));
+  }
+  if (stream) {
+    headers.add("cache-control", "no-cache");
+    const std::string events = write_openai_stream(r_in.answer, include_usage);
+    (void)(co_await sink.respond(200, std::move(headers), events)).ok();
+  } else {
+    (void)(co_await sink.respond(200, std::move(headers), r_in.openai_body)).ok();
+  }
+}
+
+net::Task<void> whole_flight(const Plan& p, FlightPtr flight, CacheState state,
+                             const Follower& follower, net::CancelToken cancel,
+                             ResponseSink& sink) {
+  while (!flight->done && !cancel.cancelled()) co_await follower.event->wait();
+  if (!flight->done) co_return;  // the client is gone
+  if (flight->error) {
+    Failure failure = to_failure(*flight->error);
+    co_await fail(std::move(failure), sink);
+    co_return;
+  }
+  net::Headers headers = answer_headers(p, *flight, state, false);
+  if (flight->cost_microusd)
+    headers.add("x-samplemind-cost-microusd", std::to_string(*flight->cost_microusd));
+  const std::string body =
+      flight->openai_body.empty() ? write_openai_answer(flight->answer) : flight->openai_body;
+  (void)(co_await sink.respond(200, std::move(headers), body)).ok();
+}
+
+net::Task<void> stream_flight(const Plan& p, FlightPtr flight, CacheState state,
+                              const Follower& follower, net::CancelToken cancel,
+                              ResponseSink& sink) {
+  // Nothing is sent before the first content: until then a failure is an HTTP status and another
+  // try is possible.
+  while (!flight->done && !flight->content && !cancel.cancelled()) co_await follower.event->wait();
+  if (cancel.cancelled() && !flight->done) co_return;
+  if (flight->error && !flight->content) {
+    Failure failure = to_failure(*flight->error);
+    co_await fail(std::move(failure), sink);
+    co_return;
+  }
+  net::Headers headers = answer_headers(p, *flight, state, true);
+  if (!(co_await sink.start(200, std::move(headers))).ok()) co_return;
+  size_t read = 0;
+  bool first = true;
+  bool role_missing = true;
+  for (;;) {
+    std::string events;
+    for (; read < flight->deltas.size(); ++read) {
+      const ChatDelta& d = flight->deltas[read];
+      if (d.usage_only && !p.request.include_usage) continue;
+      if (!d.openai_data.empty()) {
+        std::string data = d.openai_data;
+        if (role_missing && !d.has_role) data = with_role(data);
+        role_missing &= !d.has_role && data.size() == d.openai_data.size();
+        events += "data: " + data + "\n\n";
+      } else if (d.has_content() || !d.finish_reason.empty() || first) {
+        events += "data: " + write_openai_chunk(flight->answer, d, first) + "\n\n";
+      }
+      first = false;
+    }
+    const bool done = flight->done;
+    if (done && !flight->error) {
+      if (flight->deltas.empty()) {
+        events += write_openai_stream(flight->answer,
+                                      p.request.include_usage);  // the leader asked for it whole
+      } else {
+        const bool native = !flight->deltas.back().openai_data.empty();
+        if (!native && p.request.include_usage)
+          events += "data: " + write_openai_usage_chunk(flight->answer) + "\n\n";
+        events += "data: [DONE]\n\n";
+      }
+    } else if (done) {
+      // After content: one error event and no terminal marker.
+      events +=
+          "data: " +
+          write_openai_error(flight->error->message, flight->error->type, flight->error->code) +
+          "\n\n";
+    }
+    if (!events.empty() && !(co_await sink.write(events)).ok()) co_return;
+    if (done) {
+      // Also after an error: a reset could overtake the event that tells of it. What says that
+      // the answer is not complete is that event and the missing [DONE].
+      (void)(co_await sink.finish()).ok();
+      co_return;
+    }
+    if (cancel.cancelled()) co_return;
+    if (read == flight->deltas.size() && !flight->done) co_await follower.event->wait();
+  }
+}
+
+}  // namespace samplemind::ai

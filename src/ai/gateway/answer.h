@@ -1,0 +1,28 @@
+// How an answer, a hit or a failure is told to a client. The tasks must not outlive what they are
+// given.
+#pragma once
+
+#include "ai/cache/record.h"
+#include "ai/gateway.h"
+#include "ai/gateway/core.h"
+#include "ai/gateway/flight.h"
+#include "ai/gateway/plan.h"
+
+namespace samplemind::ai {
+
+net::Task<void> fail(Failure f, ResponseSink& sink);
+
+net::Task<void> render_hit(GatewayCore& core, const CacheRecord& r_in, CacheState state,
+                           bool stream, bool include_usage, ResponseSink& sink);
+
+// The flight's answer once it is there, whole.
+net::Task<void> whole_flight(const Plan& p, FlightPtr flight, CacheState state,
+                             const Follower& follower, net::CancelToken cancel, ResponseSink& sink);
+
+// The flight's pieces as they come. Nothing is sent before the first content: until then a failure
+// is an HTTP status.
+net::Task<void> stream_flight(const Plan& p, FlightPtr flight, CacheState state,
+                              const Follower& follower, net::CancelToken cancel,
+                              ResponseSink& sink);
+
+}  // namespace samplemind::ai

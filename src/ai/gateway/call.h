@@ -1,0 +1,76 @@
+// Calls at providers: equal requests join, failed tries are made again within bounds, a failing
+// model is left alone, and a second try may run beside a slow one. One loop only.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "ai/gateway/core.h"
+#include "ai/gateway/flight.h"
+#include "ai/gateway/lookup.h"
+#include "ai/gateway/plan.h"
+#include "ai/resilience.h"
+#include "ai/task_group_internal.h"
+#include "net/client.h"
+#include "net/loop.h"
+
+namespace samplemind::ai {
+
+inline constexpr double kHedgeShare = 0.05;  // second tries, of a model's calls
+inline constexpr double kHedgeReserve = 2;
+
+// What is known of a model's health, on this loop.
+struct ModelHealth {
+  CircuitBreaker breaker;
+  LatencyWindow first_content;
+  CallBudget hedges{kHedgeShare, kHedgeReserve};
+};
+
+class Caller {
+ public:
+  // All of them must outlive it.
+  Caller(GatewayCore& core, net::Loop& loop, net::Client& client, AnswerCache& cache)
+      : core_(&core), loop_(loop), client_(&client), cache_(&cache), tasks_(loop) {}
+
+  // Joins the flight of an equal request or starts one.
+  FlightPtr join(const Plan& p, std::string_view body, CacheState& state);
+
+ private:
+  net::Task<void> fly(FlightPtr flight, Plan p, std::string body_in);
+  // The call, and a second one beside it when it has given no content for as long as 95 of 100
+  // took.
+  net::Task<std::optional<UpstreamError>> race(FlightPtr flight, const Plan& p,
+                                               std::shared_ptr<const std::string> body,
+                                               CallOptions options, std::chrono::nanoseconds p95,
+                                               std::shared_ptr<ModelHealth> health);
+  // Holds all that it refers to: the loser may end after the race.
+  net::Task<void> run_try(FlightPtr flight, Provider* provider,
+                          std::shared_ptr<const std::string> body, CallOptions options,
+                          std::shared_ptr<RacingTry> racer);
+  std::shared_ptr<ModelHealth> health_of(const Plan& p);
+  CallBudget& retries_of(const std::string& provider);
+  // Tells the breaker how a try ended. A client's own fault, a rate limit or a cancelled call say
+  // nothing of the provider's health.
+  void judge(ModelHealth& health, const std::optional<UpstreamError>& error);
+  int64_t left_ms(SteadyTime begin) const;
+  // Exponential with full jitter; never sooner than the provider asks.
+  int64_t retry_pause_ms(int64_t attempt, const UpstreamError& error);
+  void account(Flight& flight, const Plan& p);
+
+  GatewayCore* core_;
+  net::Loop& loop_;
+  net::Client* client_;
+  AnswerCache* cache_;
+  std::unordered_map<Digest, FlightPtr> flights_;
+  std::unordered_map<std::string, std::shared_ptr<ModelHealth>> health_;
+  std::map<std::string, CallBudget> retries_;
+  std::mt19937_64 random_{std::random_device{}()};
+  TaskGroup tasks_;  // last: its frames refer to all of the above
+};
+
+}  // namespace samplemind::ai

@@ -1,0 +1,126 @@
+#include "ai/gateway/core.h"
+
+#include "base/log.h"
+
+namespace samplemind::ai {
+
+std::string_view cache_state_name(CacheState state) {
+  switch (state) {
+    case CacheState::kHitMemory:
+      return "hit-memory";
+    case CacheState::kHitDisk:
+      return "hit-disk";
+    case CacheState::kMiss:
+      return "miss";
+    case CacheState::kCoalesced:
+      return "coalesced";
+    case CacheState::kBypass:
+      break;
+  }
+  return "bypass";
+}
+
+GatewayCore::GatewayCore(const Config& config, Metrics& metrics, const Clock& clock_in)
+    : config(config),
+      clock(clock_in),
+      memory(std::max<uint64_t>(1 << 20, config.bytes("cache.memory"))),
+      hits_memory(metrics.counter("samplemind_cache_hits_total", "Answers from the cache.",
+                                  {{"tier", "memory"}})),
+      hits_disk(metrics.counter("samplemind_cache_hits_total", "Answers from the cache.",
+                                {{"tier", "disk"}})),
+      misses(metrics.counter("samplemind_cache_misses_total", "Requests that went to a provider.")),
+      coalesced(metrics.counter("samplemind_cache_coalesced_total",
+                                "Requests that joined an equal one on its way.")),
+      bypassed(metrics.counter("samplemind_cache_bypass_total",
+                               "Requests that neither read nor fill the cache.")),
+      upstream_calls(metrics.counter("samplemind_upstream_calls_total", "Tries at providers.")),
+      upstream_errors(metrics.counter("samplemind_upstream_errors_total", "Tries that failed.")),
+      upstream_paused(metrics.counter("samplemind_upstream_paused_total",
+                                      "Tries not made: the model failed too often lately.")),
+      retries_saved(metrics.counter("samplemind_upstream_retries_saved_total",
+                                    "Tries not made: too many retries already.")),
+      hedges(metrics.counter("samplemind_upstream_hedges_total",
+                             "Second tries beside a slow first one.")),
+      hedges_won(metrics.counter("samplemind_upstream_hedges_won_total",
+                                 "Second tries that answered sooner.")),
+      input_tokens(metrics.counter("samplemind_tokens_total", "Tokens that providers counted.",
+                                   {{"direction", "input"}})),
+      output_tokens(metrics.counter("samplemind_tokens_total", "Tokens that providers counted.",
+                                    {{"direction", "output"}})),
+      cost_microusd_total(
+          metrics.counter("samplemind_cost_microusd_total", "Spent, in millionths of a dollar.")),
+      saved_microusd_total(metrics.counter("samplemind_saved_microusd_total",
+                                           "Saved by the cache, in millionths of a dollar.")),
+      first_token(metrics.histogram("samplemind_first_token_seconds",
+                                    "From the call to the first piece of the answer.")) {
+  settings.cache_enabled = config.boolean("cache.enabled");
+  settings.bypass_sampling = config.string("cache.sampling") == "bypass";
+  settings.ttl_ms = config.duration_ms("cache.ttl");
+  settings.attempts = std::clamp<int64_t>(config.integer("ai.attempts"), 1, 10);
+  settings.breaker = config.boolean("ai.breaker");
+  settings.hedge = config.boolean("ai.hedge");
+  settings.backoff_ms = config.duration_ms("ai.backoff");
+  settings.total_timeout_ms = config.duration_ms("ai.total_timeout");
+  settings.openai_default = config.string("ai.openai.default_model");
+  settings.ollama_default = config.string("ai.ollama.default_model");
+  settings.recommended = config.list("ai.ollama.recommended_models");
+  settings.order = config.list("ai.order");
+  settings.aliases = config.table("ai.aliases");
+}
+
+CacheStats GatewayCore::cache_stats() const {
+  CacheStats s;
+  s.memory_bytes = memory.bytes();
+  s.memory_entries = memory.entries();
+  if (disk) {
+    s.disk_bytes = disk->bytes();
+    s.disk_entries = disk->entries();
+  }
+  s.hits_memory = hits_memory.value();
+  s.hits_disk = hits_disk.value();
+  s.misses = misses.value();
+  s.coalesced = coalesced.value();
+  s.saved_microusd = saved_microusd_total.value();
+  return s;
+}
+
+void GatewayCore::flush() {
+  if (disk) disk->flush();
+}
+
+Result<std::shared_ptr<Gateway>> Gateway::create(const Config& config,
+                                                 const std::filesystem::path& cache_folder,
+                                                 Metrics& metrics, const Clock& clock) {
+  const std::string sampling = config.string("cache.sampling");
+  if (sampling != "cache" && sampling != "bypass") {
+    return Error(ErrorCode::kInvalidArgument,
+                 "cache.sampling must be 'cache' or 'bypass', not '" + sampling + "'");
+  }
+  const std::vector<std::string> providers{"ollama", "openai"};
+  for (const std::string& name : config.list("ai.order")) {
+    if (std::find(providers.begin(), providers.end(), name) != providers.end()) continue;
+    const auto close = nearest(name, providers);
+    return Error(ErrorCode::kInvalidArgument, "ai.order: there is no provider '" + name + "'",
+                 close ? "did you mean '" + *close + "'?" : "the providers are ollama and openai");
+  }
+  for (const auto& [alias, model] : config.table("ai.aliases")) {
+    if (model.empty())
+      return Error(ErrorCode::kInvalidArgument, "ai.aliases." + alias + " names no model");
+  }
+  if (config.duration_ms("cache.ttl") <= 0)
+    return Error(ErrorCode::kInvalidArgument, "cache.ttl must be above 0",
+                 "cache.enabled = false turns the cache off");
+  auto core = std::make_shared<GatewayCore>(config, metrics, clock);
+  const uint64_t disk_bytes = config.bytes("cache.disk");
+  if (core->settings.cache_enabled && disk_bytes > 0 && !cache_folder.empty()) {
+    auto disk = DiskCache::open(cache_folder, disk_bytes);
+    if (disk.ok()) {
+      core->disk = std::move(*disk);
+    } else {
+      log::warn("no disk cache", {{"error", disk.error().message()}});
+    }
+  }
+  return std::shared_ptr<Gateway>(std::move(core));
+}
+
+}  // namespace samplemind::ai

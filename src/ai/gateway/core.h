@@ -1,0 +1,53 @@
+// What all shards of a gateway share: the settings as read, both cache tiers, the counters.
+// Thread-safe; built once, before the shards.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ai/cache/disk.h"
+#include "ai/cache/memory.h"
+#include "ai/gateway.h"
+#include "base/thread_pool.h"
+
+namespace samplemind::ai {
+
+struct Settings {
+  bool cache_enabled = true;
+  bool bypass_sampling = false;
+  int64_t ttl_ms = 0;
+  int64_t attempts = 3;
+  bool breaker = true;
+  bool hedge = false;
+  int64_t backoff_ms = 1000;
+  int64_t total_timeout_ms = 600000;
+  std::string openai_default;
+  std::string ollama_default;
+  std::vector<std::string> recommended;
+  std::vector<std::string> order;
+  std::map<std::string, std::string> aliases;
+};
+
+class GatewayCore final : public Gateway {
+ public:
+  GatewayCore(const Config& config, Metrics& metrics, const Clock& clock_in);
+
+  CacheStats cache_stats() const override;
+  void flush() override;
+
+  const Config config;
+  const Clock& clock;
+  Settings settings;
+  MemoryCache memory;
+  std::unique_ptr<DiskCache> disk;
+  ThreadPool disk_readers{"cache-read", 1, 1024};
+  Counter &hits_memory, &hits_disk, &misses, &coalesced, &bypassed, &upstream_calls,
+      &upstream_errors, &upstream_paused, &retries_saved, &hedges, &hedges_won, &input_tokens,
+      &output_tokens, &cost_microusd_total, &saved_microusd_total;
+  Histogram& first_token;
+};
+
+}  // namespace samplemind::ai

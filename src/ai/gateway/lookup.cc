@@ -1,0 +1,87 @@
+#include "ai/gateway/lookup.h"
+
+#include <utility>
+
+#include "ai/dialect/openai.h"
+#include "ai/gateway/resolve.h"
+#include "ai/gateway/wishes.h"
+#include "net/offload.h"
+
+namespace samplemind::ai {
+
+Digest AnswerCache::seen_digest(const CallContext& context, std::string_view body) const {
+  Hasher h = seen_base_;
+  h.update_field(context.tenant);
+  h.update_field(answer_changing_headers(context.headers));
+  h.update(body);
+  return h.finish();
+}
+
+const AnswerCache::Seen* AnswerCache::seen(const Digest& seen_key) const {
+  const auto it = seen_.find(seen_key);
+  if (it == seen_.end() || it->second.until_ms <= core_->clock.unix_ms()) return nullptr;
+  return &it->second;
+}
+
+void AnswerCache::remember(const Digest& seen_key, const Plan& p) {
+  if (seen_.size() >= kSeenMax) seen_.clear();
+  // Names that were resolved by a provider's list are resolved again once the list is.
+  seen_[seen_key] = {p.key, p.request.stream, p.request.include_usage,
+                     core_->clock.unix_ms() + kModelListMs};
+}
+
+bool AnswerCache::young_enough(const CacheRecord& r, int64_t max_age_ms) const {
+  return max_age_ms < 0 || core_->clock.unix_ms() - r.stored_ms <= max_age_ms;
+}
+
+net::Task<RecordPtr> AnswerCache::look_up(const Plan& p, CacheState& state) {
+  if (RecordPtr hit = from_memory(p, state)) co_return hit;
+  if (!core_->disk || !core_->disk->may_have(p.key)) co_return nullptr;
+  // Not a shared pointer: the last one must not die on the pool's own thread. The pool belongs to
+  // the core and runs its queue to the end before the disk tier goes.
+  GatewayCore* core = core_;
+  const Digest key = p.key;
+  std::function<Result<RecordPtr>()> work = [core, key]() -> Result<RecordPtr> {
+    const RecordPtr found = core->disk->get(key, core->clock.unix_ms());
+    if (!found) return RecordPtr();
+    // The disk keeps the answer free of any dialect: rendered once, it is a memory entry like any
+    // other.
+    auto record = std::make_shared<CacheRecord>(*found);
+    record->openai_body = write_openai_answer(record->answer);
+    return RecordPtr(std::move(record));
+  };
+  auto found = co_await net::offload<RecordPtr>(core_->disk_readers, std::move(work));
+  // An equal request may have been answered meanwhile, and what it left is newer.
+  if (RecordPtr hit = from_memory(p, state)) co_return hit;
+  if (!found.ok() || !*found || !young_enough(**found, p.max_age_ms)) co_return nullptr;
+  core_->memory.put(*found);
+  core_->hits_disk.add();
+  state = CacheState::kHitDisk;
+  co_return std::move(*found);
+}
+
+RecordPtr AnswerCache::from_memory(const Plan& p, CacheState& state) {
+  RecordPtr hit = core_->memory.get(p.key, core_->clock.unix_ms());
+  if (!hit || !young_enough(*hit, p.max_age_ms)) return nullptr;
+  core_->hits_memory.add();
+  state = CacheState::kHitMemory;
+  return hit;
+}
+
+void AnswerCache::store(const Flight& flight, const Plan& p) {
+  auto record = std::make_shared<CacheRecord>();
+  record->key = p.key;
+  record->key_hex = p.key.hex();
+  record->answer = flight.answer;
+  record->stored_ms = core_->clock.unix_ms();
+  record->expires_ms = record->stored_ms + core_->settings.ttl_ms;
+  record->cost_microusd = flight.cost_microusd.value_or(-1);
+  record->tenant = p.tenant;
+  record->model = p.model;
+  record->openai_body = write_openai_answer(record->answer);
+  const RecordPtr shared = record;
+  core_->memory.put(shared);
+  if (core_->disk) core_->disk->put(shared);
+}
+
+}  // namespace samplemind::ai

@@ -1,0 +1,42 @@
+// What a request is, once read and resolved, and why one is refused.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "ai/dialect/openai.h"
+#include "ai/provider.h"
+#include "base/hash.h"
+#include "net/http.h"
+
+namespace samplemind::ai {
+
+struct Plan {
+  OpenAiRequest request;
+  Provider* provider = nullptr;
+  std::string model;
+  Digest key;
+  bool use_cache =
+      true;  // may be answered from and stored in the cache, and joined with equal ones
+  bool read_cache = true;
+  bool store = true;
+  net::Headers forward;
+  std::string tenant;
+  int64_t max_age_ms = -1;  // an older answer is not wanted; -1: any
+  bool only_if_cached = false;
+  std::string note;  // why the cache is not used
+};
+
+// As a client is told, in its own dialect.
+struct Failure {
+  int status;
+  std::string type, code, message;
+  std::optional<int64_t> retry_after_ms;
+};
+
+Failure to_failure(const UpstreamError& e);
+// For programs that ask without HTTP.
+Error to_error(const Failure& f);
+
+}  // namespace samplemind::ai
