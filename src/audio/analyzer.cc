@@ -9,15 +9,18 @@
 #include <span>
 
 #include "audio/decode/decoder.h"
+#include "audio/feature/descriptor.h"
 #include "audio/feature/key.h"
 #include "audio/feature/pitch.h"
+#include "audio/feature/profile.h"
 #include "audio/feature/rhythm.h"
 
 namespace samplemind::audio {
 
 namespace {
 
-static_assert(kRhythmRateHz == kKeyRateHz, "one resampler feeds both");
+static_assert(kRhythmRateHz == kKeyRateHz && kRhythmRateHz == kProfileRateHz,
+              "one resampler feeds both");
 constexpr int kRateHz = kRhythmRateHz;
 constexpr size_t kBlockFrames = 16384;
 constexpr double kPitchSpan_s = 3;     // a note's pitch is looked for in its first seconds
@@ -97,6 +100,7 @@ class Measurement {
     }
     strength_.finish();
     key_.finish();
+    profile_.finish();
     Analysis a;
     a.format = info_.format;
     a.sample_rate_hz = info_.sample_rate_hz;
@@ -113,6 +117,7 @@ class Measurement {
   void spread(std::span<const float> mono) {
     strength_.feed(mono);
     key_.feed(mono);
+    profile_.feed(mono);
     const auto room = static_cast<size_t>(kPitchSpan_s * kRateHz) -
                       std::min(static_cast<size_t>(kPitchSpan_s * kRateHz), head_.size());
     head_.insert(head_.end(), mono.begin(),
@@ -159,6 +164,7 @@ class Measurement {
   }
 
   void hear(Analysis& a) const {
+    a.descriptor = make_descriptor(profile_, strength_.full(), kRhythmFps);
     const auto peak = std::max_element(strength_.energy().begin(), strength_.energy().end());
     if (peak == strength_.energy().end() || *peak < 1e-5f)
       return;  // silence (below -100 dBFS) has no features
@@ -187,6 +193,7 @@ class Measurement {
   std::unique_ptr<ebur128_state, MeterDeleter> meter_;
   OnsetStrength strength_;
   KeyProfile key_;
+  SoundProfile profile_;
   std::vector<float> mono_;
   std::vector<float> head_;
   size_t frames_ = 0;

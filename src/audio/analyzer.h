@@ -16,7 +16,7 @@ namespace samplemind::audio {
 
 // Stored beside every result; raised when a feature's meaning or method changes, so that old
 // results are computed again.
-inline constexpr int kAnalysisVersion = 1;
+inline constexpr int kAnalysisVersion = 2;
 
 // What was measured. Nothing is guessed: a value that could not be measured is absent.
 struct Analysis {
