@@ -1,6 +1,5 @@
 #include "server/routes.h"
 
-#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 
 #include "ai/dialect/openai.h"
 #include "base/files.h"
+#include "base/heap.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/process.h"
@@ -533,7 +533,7 @@ Task<void> get_status(Call call) {
 
 Task<void> get_profile(Call call) {
   Engine& engine = call.engine();
-  const struct mallinfo2 heap = ::mallinfo2();
+  const HeapUse heap = heap_use();
   const ai::CacheStats cache = engine.gateway->cache_stats();
   std::string out;
   JsonWriter w(out);
@@ -544,9 +544,8 @@ Task<void> get_profile(Call call) {
   const auto component = [&w](std::string_view name, uint64_t bytes, std::string_view what) {
     w.begin_object().field("name", name).field("bytes", bytes).field("what", what).end_object();
   };
-  component("heap in use", heap.uordblks + heap.hblkhd,
-            "allocated by all parts, those below included");
-  component("heap free", heap.fordblks, "kept by the allocator for later");
+  component("heap in use", heap.used_bytes, "allocated by all parts, those below included");
+  component("heap free", heap.kept_bytes, "kept by the allocator for later");
   component("answer cache", cache.memory_bytes,
             std::to_string(cache.memory_entries) + " answers in memory");
   component("library", engine.catalogue->memory_bytes(), "SQLite's pages and statements");

@@ -95,6 +95,8 @@ class Commands(harness.Case):
         self.service(home, "--no-demo")
         profile = home.lines("profile", "--json")[-1]
         self.assertGreater(profile["rss_bytes"], 1_000_000)
+        heap = next(c["bytes"] for c in profile["components"] if c["name"] == "heap in use")
+        self.assertTrue(100_000 < heap < profile["rss_bytes"], profile)
 
     def test_version_and_checkout_commands(self):
         home = self.home()
