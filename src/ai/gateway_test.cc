@@ -603,10 +603,16 @@ TEST(SingleFlight, LastClientLeavingCancelsTheUpstreamCall) {
     const std::string body = ask_body("hi", stream);
     rig.loop.spawn(one_client(rig, body, one, left));
     rig.loop.spawn(one_client(rig, body, two, left));
-    const net::Loop::Timer leave = rig.loop.after(std::chrono::milliseconds(20), [&] {
+    net::Loop::Timer leave;
+    const std::function<void()> leave_once_asked = [&] {
+      if (up.chats() == 0) {
+        leave = rig.loop.after(std::chrono::milliseconds(1), leave_once_asked);
+        return;
+      }
       one.cancel.cancel();
       two.cancel.cancel();
-    });
+    };
+    leave = rig.loop.after(std::chrono::milliseconds(1), leave_once_asked);
     rig.loop.keep_alive(true);
     rig.loop.run();
     // The call's own task goes on until the transport has noticed.
