@@ -37,6 +37,10 @@ void write_json_fields(JsonWriter& w, const Analysis& a) {
       .field("duration_s", rounded(a.duration_s, 1e6))
       .field("sample_rate_hz", a.sample_rate_hz);
   w.field("channels", a.channels).field("bit_depth", a.bit_depth);
+  w.field("peak_dbfs", rounded(a.peak_dbfs, 100)).field("rms_dbfs", rounded(a.rms_dbfs, 100));
+  w.field("silence_start_s", rounded(a.silence_start_s, 1e4))
+      .field("silence_end_s", rounded(a.silence_end_s, 1e4));
+  w.field("file_blake3", a.file_blake3).field("audio_blake3", a.audio_blake3);
   w.field("tempo_bpm", rounded(a.tempo_bpm, 100))
       .field("tempo_confidence", rounded(a.tempo_confidence, 1000));
   times(w, "beats_s", a.beats_s);
@@ -66,6 +70,12 @@ Analysis analysis_from_json(const JsonValue& v) {
   a.sample_rate_hz = static_cast<int>(v["sample_rate_hz"].integer_or(0));
   a.channels = static_cast<int>(v["channels"].integer_or(0));
   a.bit_depth = to_int(v["bit_depth"]);
+  a.peak_dbfs = v["peak_dbfs"].number();
+  a.rms_dbfs = v["rms_dbfs"].number();
+  a.silence_start_s = v["silence_start_s"].number();
+  a.silence_end_s = v["silence_end_s"].number();
+  a.file_blake3 = v["file_blake3"].string();
+  a.audio_blake3 = v["audio_blake3"].string();
   a.tempo_bpm = v["tempo_bpm"].number();
   a.tempo_confidence = v["tempo_confidence"].number();
   a.beats_s = times(v["beats_s"]);

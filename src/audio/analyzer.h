@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "audio/parts.h"
 #include "base/result.h"
 
 namespace samplemind::audio {
@@ -18,13 +19,24 @@ namespace samplemind::audio {
 // results are computed again.
 inline constexpr int kAnalysisVersion = 2;
 
-// What was measured. Nothing is guessed: a value that could not be measured is absent.
+// What was measured. Nothing is guessed: a value that could not be measured, or that the level did
+// not ask for, is absent.
 struct Analysis {
   std::string format;  // "wav", "aiff", "flac", "ogg", "opus", "mp3", "m4a"
   double duration_s = 0;
   int sample_rate_hz = 0;
   int channels = 0;
   std::optional<int> bit_depth;  // of linear PCM formats
+
+  // Level basic. Absent for silence (all samples below -100 dBFS), but for the digests.
+  std::optional<double> peak_dbfs;         // of the largest sample; above 0 only in float files
+  std::optional<double> rms_dbfs;          // over all channels; a full-scale sine has -3
+  std::optional<double> silence_start_s;   // before the first sample within 60 dB of the peak
+  std::optional<double> silence_end_s;     // after the last one
+  std::optional<std::string> file_blake3;  // of the file's bytes, 64 hexadecimal digits
+  // Of the sound: rate and channels (32 bits each, little endian), then the decoded interleaved
+  // samples as 32-bit floats. The same for a wav and its flac, whatever their tags say.
+  std::optional<std::string> audio_blake3;
 
   std::optional<double> tempo_bpm;         // 40..240
   std::optional<double> tempo_confidence;  // 0..1
@@ -57,6 +69,9 @@ struct Analysis {
 struct AnalysisOptions {
   const std::atomic<bool>* cancel = nullptr;  // set it to end early with kCancelled
   double duration_max_s = 6 * 3600;           // longer sounds are refused with kTooLarge
+  Level level = Level::kStandard;
+  Parts only;  // when not empty: these parts instead of a level's, and nothing else is computed
+  std::optional<std::string> file_blake3;  // known already: spares reading the file once more
 };
 
 class Analyzer {

@@ -224,6 +224,79 @@ TEST_F(AnalyzerTest, JsonRoundTrip) {
   }
 }
 
+TEST_F(AnalyzerTest, LevelsIncludeTheOneBefore) {
+  EXPECT_EQ(Parts::of(Level::kBasic), (Parts{Part::kLevels, Part::kDigests}));
+  for (const Level level : {Level::kStandard, Level::kDetailed, Level::kProfessional}) {
+    const Parts below = Parts::of(static_cast<Level>(static_cast<int>(level) - 1));
+    EXPECT_EQ(below.with(Parts::of(level)), Parts::of(level));
+    EXPECT_NE(below, Parts::of(level));
+    EXPECT_EQ(*level_from(name(level)), level);
+  }
+  for (const Part part : all_parts()) {
+    EXPECT_EQ(*part_from(name(part)), part);
+    EXPECT_TRUE(Parts::of(Level::kProfessional).has(part)) << name(part);
+  }
+  EXPECT_NE(level_from("deep").error().hint().find("professional"), std::string::npos);
+  EXPECT_NE(part_from("smell").error().hint().find("loudness"), std::string::npos);
+}
+
+TEST_F(AnalyzerTest, OnlyWhatWasAskedForIsMeasured) {
+  const fs::path file = test::write(folder_.path / "loop.wav", clicks(123, 9));
+  const auto listen = [&](AnalysisOptions options) { return *Analyzer().analyze(file, options); };
+  AnalysisOptions o;
+  o.level = Level::kBasic;
+  const Analysis basic = listen(o);
+  EXPECT_TRUE(basic.peak_dbfs && basic.true_peak_dbtp && basic.file_blake3 && basic.audio_blake3);
+  EXPECT_FALSE(basic.tempo_bpm || basic.key || basic.loudness_lufs || basic.content);
+  const Analysis standard = listen({});
+  EXPECT_EQ(standard.peak_dbfs, basic.peak_dbfs);
+  EXPECT_EQ(standard.audio_blake3, basic.audio_blake3);
+  o.only = {Part::kTempo};
+  const Analysis tempo = listen(o);
+  EXPECT_EQ(tempo.tempo_bpm, standard.tempo_bpm);
+  EXPECT_EQ(tempo.beats_s, standard.beats_s);
+  EXPECT_FALSE(tempo.peak_dbfs || tempo.loudness_lufs || tempo.key || tempo.file_blake3);
+  o.only = {Part::kLoudness};
+  const Analysis loudness = listen(o);
+  EXPECT_EQ(loudness.loudness_lufs, standard.loudness_lufs);
+  EXPECT_FALSE(loudness.tempo_bpm || loudness.content || !loudness.onsets_s.empty());
+}
+
+TEST_F(AnalyzerTest, PeakLevelAndSilenceAtBothEnds) {
+  std::vector<float> sound(44100 * 4);
+  test::add(sound, sine(441, 2, 0.5), 1.25);
+  const Analysis a = hear(sound, 1, 44100, SF_FORMAT_WAV | SF_FORMAT_FLOAT);
+  EXPECT_NEAR(*a.peak_dbfs, 20 * std::log10(0.5), 0.001);
+  EXPECT_NEAR(*a.rms_dbfs, 10 * std::log10(0.125 * 0.5), 0.001);
+  EXPECT_NEAR(*a.silence_start_s, 1.25, 0.001);
+  EXPECT_NEAR(*a.silence_end_s, 0.75, 0.001);
+  // 20 dB down nothing moves: silence is meant against the sound's own peak.
+  for (float& x : sound) x *= 0.1f;
+  const Analysis quiet = hear(sound, 1, 44100, SF_FORMAT_WAV | SF_FORMAT_FLOAT);
+  EXPECT_NEAR(*quiet.silence_start_s, *a.silence_start_s, 0.001);
+  EXPECT_NEAR(*quiet.silence_end_s, *a.silence_end_s, 0.001);
+  EXPECT_NEAR(*quiet.rms_dbfs, *a.rms_dbfs - 20, 0.001);
+  // A decay ends where it has fallen by 60 dB.
+  std::vector<float> decay = sine(1000, 2, 1);
+  for (size_t i = 0; i < decay.size(); ++i)
+    decay[i] *= static_cast<float>(std::pow(10, -static_cast<double>(i) / 44100 * 60 / 20));
+  const Analysis d = hear(decay, 1, 44100, SF_FORMAT_WAV | SF_FORMAT_FLOAT);
+  EXPECT_EQ(*d.silence_start_s, 0);
+  EXPECT_NEAR(*d.silence_end_s, 1, 0.005);
+}
+
+TEST_F(AnalyzerTest, TheDecodedAudioHasOneDigestInEveryLosslessFormat) {
+  const std::vector<float> sound = sine(440, 1);
+  const Analysis wav = hear(sound);
+  const Analysis flac = hear(sound, 1, 44100, SF_FORMAT_FLAC | SF_FORMAT_PCM_16);
+  const Analysis aiff = hear(sound, 1, 44100, SF_FORMAT_AIFF | SF_FORMAT_PCM_16);
+  EXPECT_EQ(wav.audio_blake3, flac.audio_blake3);
+  EXPECT_EQ(wav.audio_blake3, aiff.audio_blake3);
+  EXPECT_NE(wav.file_blake3, flac.file_blake3);
+  EXPECT_NE(wav.audio_blake3, hear(sound, 1, 48000).audio_blake3);
+  EXPECT_NE(wav.audio_blake3, hear(sine(441, 1)).audio_blake3);
+}
+
 TEST_F(AnalyzerTest, CancelEndsEarly) {
   const std::atomic<bool> cancel{true};
   AnalysisOptions options;

@@ -21,22 +21,29 @@ namespace {
 
 struct AnalyzeFlags {
   std::vector<std::string> files;
+  std::string level = "standard";
+  std::vector<std::string> only;
   bool json = false;
 };
 
 using Outcome = Result<audio::Analysis>;
 
-Outcome measure(const std::string& file) {
+Outcome measure(const std::string& file, audio::AnalysisOptions options) {
   std::error_code ignored;
   if (fs::is_directory(file, ignored))
     return Error(ErrorCode::kInvalidArgument, file + " is a folder",
                  "samplemind scan " + file + " measures all sounds in it");
-  audio::AnalysisOptions options;
   options.cancel = &InterruptGuard::flag();
   return audio::Analyzer().analyze(file, options);
 }
 
 Result<int> run_analyze(const Context& context, const AnalyzeFlags& flags) {
+  audio::AnalysisOptions options;
+  SM_TRY(options.level, audio::level_from(flags.level));
+  for (const std::string& text : flags.only) {
+    SM_TRY(const audio::Part part, audio::part_from(text));
+    options.only = options.only.with({part});
+  }
   const InterruptGuard interrupts;
   const size_t count = flags.files.size();
   std::vector<std::unique_ptr<Outcome>> outcomes(count);
@@ -47,7 +54,7 @@ Result<int> run_analyze(const Context& context, const AnalyzeFlags& flags) {
   ThreadPool pool("analyze", threads, count);
   for (size_t i = 0; i < count; ++i) {
     const bool queued = pool.try_post([&, i] {
-      auto outcome = std::make_unique<Outcome>(measure(flags.files[i]));
+      auto outcome = std::make_unique<Outcome>(measure(flags.files[i], options));
       const std::lock_guard lock(mutex);
       outcomes[i] = std::move(outcome);
       ++done;
@@ -160,6 +167,14 @@ Run add_analyze(CLI::App& command, Context& context) {
   auto flags = std::make_shared<AnalyzeFlags>();
   command.add_option("FILE", flags->files, "Sound files; several are measured in parallel")
       ->required();
+  command
+      .add_option("--level", flags->level,
+                  "How much to measure: basic, standard, detailed or professional")
+      ->capture_default_str();
+  command
+      .add_option("--only", flags->only,
+                  "Only these parts instead of a level's, such as tempo,key or loudness")
+      ->delimiter(',');
   command.add_flag(
       "--json", flags->json,
       "One object a line: path, duration_s, tempo_bpm, beats_s, key, loudness_lufs, ... "

@@ -246,6 +246,7 @@ class Scan {
     }
     audio::AnalysisOptions options;
     options.cancel = options_.cancel;
+    if (!sample.digest_hex.empty()) options.file_blake3 = sample.digest_hex;
     auto analysis = analyzer_.analyze(file.path, options);
     if (analysis.ok()) {
       sample.analysis = std::move(analysis).value();

@@ -7,8 +7,7 @@
 namespace samplemind::audio {
 
 namespace {
-constexpr size_t kFrame = 8192;
-constexpr size_t kHop = 4096;
+constexpr size_t kFrame = KeyProfile::kSpec.size;
 constexpr double kLowHz = 55;
 constexpr double kHighHz = 3500;
 constexpr int kFine = 10;  // steps a semitone
@@ -41,45 +40,21 @@ std::string Key::name() const {
   return std::string(kNames[static_cast<size_t>(tonic)]) + (minor ? " minor" : " major");
 }
 
-KeyProfile::KeyProfile()
-    : fft_(kFrame),
-      window_(kFrame),
-      scaled_(kFrame),
-      spectrum_(fft_.bins()),
-      work_(kFrame / 2),
-      magnitude_(fft_.bins()) {
-  // Blackman-Harris: side lobes at -92 dB, so that a loud partial makes no false peaks.
-  for (size_t i = 0; i < kFrame; ++i) {
-    const double x = 2 * std::numbers::pi * static_cast<double>(i) / kFrame;
-    window_[i] = static_cast<float>(0.35875 - 0.48829 * std::cos(x) + 0.14128 * std::cos(2 * x) -
-                                    0.01168 * std::cos(3 * x));
-  }
-}
+KeyProfile::KeyProfile() : magnitude_(kFrame / 2 + 1) {}
 
-void KeyProfile::feed(std::span<const float> mono) {
-  buffer_.insert(buffer_.end(), mono.begin(), mono.end());
-  size_t at = 0;
-  for (; at + kFrame <= buffer_.size(); at += kHop) {
-    for (size_t i = 0; i < kFrame; ++i) scaled_[i] = buffer_[at + i] * window_[i];
+void KeyProfile::take(const FrameBlock& block) {
+  for (size_t l = 0; l < block.count; ++l) {
+    for (size_t k = 0; k < block.bins; ++k) magnitude_[k] = block.magnitude[k * kLanes + l];
     frame();
   }
-  buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<ptrdiff_t>(at));
-}
-
-void KeyProfile::finish() {
-  if (buffer_.size() < kFrame / 8) return;
-  buffer_.resize(kFrame, 0);
-  feed({});
 }
 
 void KeyProfile::frame() {
-  fft_.transform(scaled_, spectrum_, work_);
   const double bin_hz = static_cast<double>(kKeyRateHz) / kFrame;
   const auto first = static_cast<size_t>(kLowHz / bin_hz);
   const auto last = static_cast<size_t>(kHighHz / bin_hz);
   float loudest = 0;
   for (size_t k = first - 2; k <= last + 2; ++k) {
-    magnitude_[k] = std::abs(spectrum_[k]);
     total_ += static_cast<double>(magnitude_[k]) * magnitude_[k];
     loudest = std::max(loudest, magnitude_[k]);
   }

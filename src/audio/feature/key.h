@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "audio/dsp/fft.h"
+#include "audio/dsp/frames.h"
 
 namespace samplemind::audio {
 
@@ -23,24 +23,19 @@ struct Key {
   std::string name() const;  // "F# minor"
 };
 
-// Accumulates mono samples at kKeyRateHz. Not thread-safe.
-class KeyProfile {
+// Accumulates frames of kSpec. Not thread-safe.
+class KeyProfile final : public FrameSink {
  public:
+  static constexpr FrameSpec kSpec{
+      .size = 8192, .hop = 4096, .window = Window::kBlackmanHarris, .centred = false};
   KeyProfile();
-  void feed(std::span<const float> mono);
-  void finish();
+  void take(const FrameBlock& block) override;
   // Nothing when there is no tonal content to speak of.
   std::optional<Key> key() const;
   double tuning_cents() const;  // -50..50 against A4 = 440 Hz
 
  private:
   void frame();
-  RealFft fft_;
-  std::vector<float> window_;
-  std::vector<float> buffer_;
-  std::vector<float> scaled_;
-  std::vector<std::complex<float>> spectrum_;
-  std::vector<std::complex<float>> work_;
   std::vector<float> magnitude_;
   std::array<double, 120> fine_{};  // ten steps a semitone, all octaves folded
   double tonal_ = 0;                // energy in peaks

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "audio/dsp/fft.h"
+
 namespace samplemind::audio {
 
 namespace {
@@ -30,12 +32,8 @@ float mean(std::span<const float> v) {
 
 }  // namespace
 
-OnsetStrength::OnsetStrength()
-    : fft_(kRhythmFrame),
-      window_(hann_window(kRhythmFrame)),
-      scaled_(kRhythmFrame),
-      spectrum_(fft_.bins()),
-      work_(kRhythmFrame / 2) {
+OnsetStrength::OnsetStrength() {
+  constexpr size_t kBins = kRhythmFrame / 2 + 1;
   const double mel_low = mel(kBandLowHz);
   const double mel_step = (mel(kBandHighHz) - mel_low) / (kBands + 1);
   const double bin_hz = static_cast<double>(kRhythmRateHz) / kRhythmFrame;
@@ -51,7 +49,7 @@ OnsetStrength::OnsetStrength()
     const auto last =
         static_cast<size_t>(std::max(std::floor(right / bin_hz), std::round(centre / bin_hz)));
     band.first = first;
-    for (size_t k = first; k <= std::min(last, fft_.bins() - 1); ++k) {
+    for (size_t k = first; k <= std::min(last, kBins - 1); ++k) {
       const double hz = static_cast<double>(k) * bin_hz;
       const double w =
           hz < centre ? (hz - left) / (centre - left) : (right - hz) / (right - centre);
@@ -60,40 +58,31 @@ OnsetStrength::OnsetStrength()
     if (centre < 150) low_bands_ = b + 1;
     bands_.push_back(std::move(band));
   }
-  // The first frame is centred on time 0, as if silence came before the file.
-  buffer_.assign(kRhythmFrame / 2, 0);
 }
 
-void OnsetStrength::feed(std::span<const float> mono) {
-  buffer_.insert(buffer_.end(), mono.begin(), mono.end());
-  size_t at = 0;
-  for (; at + kRhythmFrame <= buffer_.size(); at += kRhythmHop) {
-    double square = 0;
-    for (size_t i = 0; i < kRhythmFrame; ++i) scaled_[i] = buffer_[at + i] * window_[i];
-    for (size_t i = kRhythmFrame / 2; i < kRhythmFrame / 2 + kRhythmHop; ++i)
-      square += static_cast<double>(buffer_[at + i]) * buffer_[at + i];
-    energy_.push_back(static_cast<float>(std::sqrt(square / kRhythmHop)));
-    frame();
-  }
-  buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<ptrdiff_t>(at));
-}
-
-void OnsetStrength::finish() {
-  const std::vector<float> silence(kRhythmFrame / 2, 0);
-  feed(silence);
-}
-
-void OnsetStrength::frame() {
-  fft_.transform(scaled_, spectrum_, work_);
-  std::vector<float> levels(kBands);
+void OnsetStrength::take(const FrameBlock& block) {
+  std::array<std::vector<float>, kLanes> levels;
+  for (auto& l : levels) l.resize(kBands);
   for (size_t b = 0; b < kBands; ++b) {
-    float sum = 0;
-    for (size_t k = 0; k < bands_[b].weights.size(); ++k) {
-      const std::complex<float> z = spectrum_[bands_[b].first + k];
-      sum += bands_[b].weights[k] * std::sqrt(z.real() * z.real() + z.imag() * z.imag());
+    float sum[kLanes] = {};
+    const float* m = block.magnitude + bands_[b].first * kLanes;
+    for (const float w : bands_[b].weights) {
+      for (size_t l = 0; l < kLanes; ++l) sum[l] += w * m[l];
+      m += kLanes;
     }
-    levels[b] = std::log1p(kCompression * sum / (kRhythmFrame / 4.0f));
+    for (size_t l = 0; l < kLanes; ++l)
+      levels[l][b] = std::log1p(kCompression * sum[l] / (kRhythmFrame / 4.0f));
   }
+  for (size_t l = 0; l < block.count; ++l) {
+    const float* hop = block.samples + l * kRhythmHop + kRhythmFrame / 2;
+    double square = 0;
+    for (size_t i = 0; i < kRhythmHop; ++i) square += static_cast<double>(hop[i]) * hop[i];
+    energy_.push_back(static_cast<float>(std::sqrt(square / kRhythmHop)));
+    frame(std::move(levels[l]));
+  }
+}
+
+void OnsetStrength::frame(std::vector<float> levels) {
   float full = 0;
   float low = 0;
   if (history_.size() == kLag) {

@@ -12,7 +12,7 @@
 #include <span>
 #include <vector>
 
-#include "audio/dsp/fft.h"
+#include "audio/dsp/frames.h"
 
 namespace samplemind::audio {
 
@@ -21,25 +21,19 @@ inline constexpr size_t kRhythmFrame = 1024;
 inline constexpr size_t kRhythmHop = 220;  // 9.98 ms
 inline constexpr double kRhythmFps = static_cast<double>(kRhythmRateHz) / kRhythmHop;
 
-// Accumulates mono samples at kRhythmRateHz into two envelopes with a value a hop. Not thread-safe.
-class OnsetStrength {
+// Turns frames of kSpec into envelopes with a value a hop. Not thread-safe.
+class OnsetStrength final : public FrameSink {
  public:
+  static constexpr FrameSpec kSpec{.size = kRhythmFrame, .hop = kRhythmHop};
   OnsetStrength();
-  void feed(std::span<const float> mono);
-  void finish();  // pads the end with silence so that the last frames count
+  void take(const FrameBlock& block) override;
   // Value i belongs to the time i / kRhythmFps. All bands, and those below 150 Hz (kick and bass).
   const std::vector<float>& full() const { return full_; }
   const std::vector<float>& low() const { return low_; }
   const std::vector<float>& energy() const { return energy_; }  // RMS of a hop
 
  private:
-  void frame();
-  RealFft fft_;
-  std::vector<float> window_;
-  std::vector<float> buffer_;
-  std::vector<float> scaled_;
-  std::vector<std::complex<float>> spectrum_;
-  std::vector<std::complex<float>> work_;
+  void frame(std::vector<float> levels);
   struct Band {
     size_t first = 0;
     std::vector<float> weights;

@@ -1,0 +1,178 @@
+#include "audio/measurement.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "audio/feature/descriptor.h"
+#include "audio/feature/pitch.h"
+
+namespace samplemind::audio {
+
+namespace {
+
+static_assert(kRhythmRateHz == kAnalysisRateHz && kKeyRateHz == kAnalysisRateHz &&
+              kProfileRateHz == kAnalysisRateHz);
+constexpr double kPitchSpan_s = 3;     // a note's pitch is looked for in its first seconds
+constexpr double kRhythmMin_s = 1.2;   // two beats at 100 BPM
+constexpr double kLoopMax_s = 15.5;    // longer files are music
+constexpr float kClearAttack = 0.25f;  // of onset strength: a drum has 1, a bowed note 0.1
+constexpr float kSilence = 1e-5f;      // -100 dBFS: below it a sound has no features
+
+// Parts that rest on what kind of content it is, and those that rest on the onset envelope.
+constexpr Parts kByContent{Part::kTempo, Part::kKey,    Part::kKind,
+                           Part::kPitch, Part::kGroove, Part::kEnvelope};
+constexpr Parts kByOnsets{Part::kTempo, Part::kKind, Part::kOnsets, Part::kGroove,
+                          Part::kDescriptor};
+
+}  // namespace
+
+Measurement::Measurement(const StreamInfo& info, Parts parts)
+    : info_(info),
+      parts_(parts),
+      level_(info.channels, info.sample_rate_hz),
+      resampler_(info.sample_rate_hz, kAnalysisRateHz),
+      engine_(kAnalysisRateHz) {
+  if (parts_.has(Part::kDigests)) {
+    audio_hash_.emplace();
+    for (const int n : {info.sample_rate_hz, info.channels}) {
+      char bytes[4];
+      for (int i = 0; i < 4; ++i) bytes[i] = static_cast<char>(static_cast<unsigned>(n) >> (8 * i));
+      audio_hash_->update(std::string_view(bytes, 4));
+    }
+  }
+  if (parts_.any({Part::kLoudness, Part::kLevels})) {
+    loudness_.emplace(info.channels, info.sample_rate_hz, parts_.has(Part::kLoudness));
+  }
+  // A header that promises more than a loop's length settles the content without listening.
+  const bool surely_music =
+      static_cast<double>(info.frames_promised) > kLoopMax_s * info.sample_rate_hz;
+  if (parts_.any(kByOnsets) || (parts_.any(kByContent) && !surely_music)) {
+    strength_.emplace();
+    engine_.subscribe(OnsetStrength::kSpec, *strength_);
+  }
+  if (parts_.has(Part::kKey)) {
+    key_.emplace();
+    engine_.subscribe(KeyProfile::kSpec, *key_);
+  }
+  if (parts_.has(Part::kDescriptor)) profile_.emplace();
+  mono_wanted_ = !engine_.idle() || profile_;
+  mono_.resize(kBlockFrames);
+}
+
+void Measurement::feed(std::span<const float> interleaved, size_t frames) {
+  const auto channels = static_cast<size_t>(info_.channels);
+  interleaved = interleaved.first(frames * channels);
+  frames_ += frames;
+  if (parts_.any({Part::kLevels, Part::kLoudness})) level_.feed(interleaved);
+  if (audio_hash_) audio_hash_->update(std::as_bytes(interleaved));
+  if (loudness_) loudness_->feed(interleaved);
+  if (!mono_wanted_) return;
+  // Values too small to hear become 0 once here: no denormals further on.
+  const float scale = 1.0f / static_cast<float>(channels);
+  for (size_t i = 0; i < frames; ++i) {
+    float sum = 0;
+    for (size_t c = 0; c < channels; ++c) sum += interleaved[i * channels + c];
+    const float x = std::abs(sum) < 1e-15f ? 0 : std::clamp(sum * scale, -16.0f, 16.0f);
+    mono_peak_ = std::max(mono_peak_, std::abs(x));
+    mono_[i] = x;
+  }
+  spread(resampler_.process(std::span<const float>(mono_).first(frames)));
+}
+
+void Measurement::spread(std::span<const float> mono) {
+  engine_.feed(mono);
+  if (profile_) profile_->feed(mono);
+  const auto room = static_cast<size_t>(kPitchSpan_s * kAnalysisRateHz) -
+                    std::min(static_cast<size_t>(kPitchSpan_s * kAnalysisRateHz), head_.size());
+  head_.insert(head_.end(), mono.begin(),
+               mono.begin() + static_cast<ptrdiff_t>(std::min(room, mono.size())));
+}
+
+Analysis Measurement::finish() {
+  if (mono_wanted_) {
+    if (resampler_.active()) {
+      for (auto rest = resampler_.process({}); !rest.empty(); rest = resampler_.process({}))
+        spread(rest);
+    }
+    engine_.finish();
+    if (profile_) profile_->finish();
+  }
+  Analysis a;
+  a.format = info_.format;
+  a.sample_rate_hz = info_.sample_rate_hz;
+  a.channels = info_.channels;
+  a.bit_depth = info_.bit_depth;
+  a.duration_s = static_cast<double>(frames_) / info_.sample_rate_hz;
+  if (audio_hash_) a.audio_blake3 = audio_hash_->finish().hex();
+  measure_levels(a);
+  measure_loudness(a);
+  if (mono_wanted_ && mono_peak_ > kSilence) hear(a);
+  return a;
+}
+
+void Measurement::measure_levels(Analysis& a) const {
+  if (!parts_.has(Part::kLevels)) return;
+  if (const auto levels = level_.levels()) {
+    a.peak_dbfs = levels->peak_dbfs;
+    a.rms_dbfs = levels->rms_dbfs;
+    a.silence_start_s = levels->silence_start_s;
+    a.silence_end_s = levels->silence_end_s;
+  }
+}
+
+void Measurement::measure_loudness(Analysis& a) const {
+  if (!loudness_) return;
+  a.true_peak_dbtp = loudness_->true_peak_dbtp();
+  if (!parts_.has(Part::kLoudness)) return;
+  a.loudness_lufs = loudness_->integrated_lufs();
+  a.loudness_range_lu = loudness_->range_lu();
+}
+
+// A loop has several clear attacks after its start; a one-shot may shimmer, beat and decay, but
+// is struck once. What is longer than a loop of eight slow bars is a piece of music.
+std::string Measurement::content(const Analysis& a) const {
+  if (a.duration_s > kLoopMax_s || !strength_) return "music";
+  if (a.duration_s < 0.6) return "oneshot";
+  const std::vector<float>& level = strength_->energy();
+  double total = 0;
+  double head = 0;
+  for (size_t i = 0; i < level.size(); ++i) {
+    const double power = static_cast<double>(level[i]) * level[i];
+    total += power;
+    if (i < level.size() / 3) head += power;
+  }
+  const auto attacks = std::count_if(a.onsets_s.begin(), a.onsets_s.end(), [&](double t) {
+    const auto i = static_cast<size_t>(t * kRhythmFps + 0.5);
+    return t > 0.12 && i < strength_->full().size() && strength_->full()[i] >= kClearAttack;
+  });
+  if (attacks <= 2 || (attacks <= 5 && head > 0.8 * total)) return "oneshot";
+  return "loop";
+}
+
+void Measurement::hear(Analysis& a) const {
+  if (profile_) a.descriptor = make_descriptor(*profile_, strength_->full(), kRhythmFps);
+  if (strength_) {
+    a.onsets_s = pick_onsets(*strength_);
+    while (!a.onsets_s.empty() && a.onsets_s.back() > a.duration_s) a.onsets_s.pop_back();
+  }
+  if (parts_.any(kByContent)) a.content = content(a);
+  if (a.content == "oneshot") {
+    if (parts_.any({Part::kKind, Part::kPitch})) a.note_midi = find_note(head_, kAnalysisRateHz);
+    return;
+  }
+  if (parts_.any({Part::kTempo, Part::kGroove}) && a.duration_s >= kRhythmMin_s) {
+    if (auto rhythm = find_rhythm(*strength_, a.duration_s, *a.content == "loop")) {
+      a.tempo_bpm = rhythm->tempo_bpm;
+      a.tempo_confidence = rhythm->confidence;
+      a.beats_s = std::move(rhythm->beats_s);
+    }
+  }
+  if (key_) {
+    if (const auto key = key_->key()) {
+      a.key = key->name();
+      a.key_confidence = key->confidence;
+    }
+  }
+}
+
+}  // namespace samplemind::audio
