@@ -11,7 +11,9 @@ find_package(Boost 1.81 REQUIRED)   # header-only use: Asio
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(SNDFILE REQUIRED IMPORTED_TARGET sndfile)
 pkg_check_modules(SOXR REQUIRED IMPORTED_TARGET soxr)
-pkg_check_modules(EBUR128 REQUIRED IMPORTED_TARGET libebur128)
+if(SAMPLEMIND_TESTS)
+  pkg_check_modules(EBUR128 REQUIRED IMPORTED_TARGET libebur128)   # our meter is checked against it
+endif()
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 find_library(LMDB_LIBRARY lmdb REQUIRED)
