@@ -55,6 +55,8 @@ struct ChatAnswer {
   bool complete() const {
     return !lossy && (finish_reason == "stop" || finish_reason == "tool_calls");
   }
+  // Whole as far as it goes: kept only where the configuration asks for it.
+  bool cut_by_length() const { return !lossy && finish_reason == "length"; }
 };
 
 // A piece of a streamed answer. Any of its parts may be empty.

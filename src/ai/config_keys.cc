@@ -44,8 +44,32 @@ std::vector<ConfigKey> config_keys() {
       {"cache.memory", kBytes, "64MiB", "Memory for cached answers"},
       {"cache.disk", kBytes, "1GiB", "Disk for cached answers; 0 turns the disk tier off"},
       {"cache.ttl", kDurationMs, "7d", "How long an answer stays good"},
+      {"cache.ttls",
+       kDurationMs,
+       "",
+       "Another ttl for some models: [cache.ttls] \"openai/gpt-4o\" = \"1h\"",
+       {},
+       false,
+       true},
+      {"cache.stale", kDurationMs, "0s",
+       "For so long after its ttl an answer is still given, while a new one is fetched behind"},
+      {"cache.negative", kDurationMs, "5s",
+       "How long a provider's refusal of a request (400, 404, 413, 415, 422) is repeated without "
+       "asking it again; 0s: never"},
+      {"cache.length", kBool, "false", "Keep answers that were cut by their length, too"},
       {"cache.sampling", kString, "cache",
        "Requests with a temperature above 0: 'cache' or 'bypass'"},
+      {"cache.redis.url", kStringList, "",
+       "A third tier that several services share: redis://host:6379 (rediss:// for TLS); for a "
+       "cluster some of its servers"},
+      {"cache.redis.cluster", kBool, "false", "They form a Redis Cluster"},
+      {"cache.redis.username", kString, "", "For Redis' AUTH; empty: the default user"},
+      {"cache.redis.password", kString, "", "For Redis' AUTH", {"REDIS_PASSWORD"}, true},
+      {"cache.redis.ca_file", kString, "",
+       "PEM file to verify Redis' certificate with; empty: the system's store"},
+      {"cache.redis.prefix", kString, "samplemind:", "What its keys begin with"},
+      {"cache.redis.budget", kDurationMs, "50ms",
+       "The longest that Redis may hold up one request; then it counts as a miss"},
   };
 }
 

@@ -23,20 +23,19 @@ class Shard final : public GatewayShard {
       : core_(std::move(core)),
         client_(net::Client::create(loop)),
         resolver_(*core_, loop, *client_),
-        cache_(*core_),
+        cache_(*core_, loop),
         caller_(*core_, loop, *client_, cache_) {}
 
   net::Task<void> openai_chat(CallContext context, std::string_view body,
                               ResponseSink& sink) override {
     const ClientWishes wishes = read_wishes(context.headers);
-    const bool plain = !wishes.no_store && !wishes.no_cache && !wishes.bypass && !wishes.refresh &&
-                       !wishes.unknown_mode;
-    const Digest seen_key = cache_.seen_digest(context, body);
+    const bool plain = wishes.plain();
+    const Digest seen_key = cache_.seen_digest(context, wishes, body);
     // The quick way: this very body was answered before.
     if (plain && core_->settings.cache_enabled) {
       if (const AnswerCache::Seen* seen = cache_.seen(seen_key)) {
         if (RecordPtr hit = core_->memory.get(seen->key, core_->clock.unix_ms());
-            hit && cache_.young_enough(*hit, wishes.max_age_ms)) {
+            hit && cache_.acceptable(*hit, wishes.max_age_ms) && !core_->past_ttl(*hit)) {
           core_->hits_memory.add();
           co_await render_hit(*core_, *hit, CacheState::kHitMemory, seen->stream,
                               seen->include_usage, sink);
@@ -56,7 +55,17 @@ class Shard final : public GatewayShard {
       if (hit) {
         // Only now: most bodies never come again, and need no place among those that do.
         if (plain) cache_.remember(seen_key, p);
+        if (core_->past_ttl(*hit)) caller_.refresh_behind(p, body);
         co_await render_hit(*core_, *hit, state, p.request.stream, p.request.include_usage, sink);
+        co_return;
+      }
+    }
+    if (p.use_cache && p.read_cache) {
+      if (const auto known = core_->negative.get(p.key, core_->clock.unix_ms())) {
+        core_->hits_negative.add();
+        Failure failure = to_failure(known->error);
+        failure.age_ms = known->age_ms;
+        co_await fail(std::move(failure), sink);
         co_return;
       }
     }
@@ -99,6 +108,7 @@ class Shard final : public GatewayShard {
           out.saved_microusd = hit->cost_microusd;
           core_->saved_microusd_total.add(static_cast<uint64_t>(hit->cost_microusd));
         }
+        if (core_->past_ttl(*hit)) caller_.refresh_behind(p, body);
         on_text(out.answer.text);
         out.elapsed_s = std::chrono::duration<double>(core_->clock.steady() - begin).count();
         co_return out;
@@ -120,6 +130,10 @@ class Shard final : public GatewayShard {
     if (read == 0) on_text(flight->answer.text);
     out.answer = flight->answer;
     out.cost_microusd = flight->cost_microusd;
+    if (out.cache == CacheState::kCoalesced && flight->cost_microusd) {
+      out.cost_microusd = 0;
+      out.saved_microusd = flight->cost_microusd;
+    }
     out.elapsed_s = std::chrono::duration<double>(core_->clock.steady() - begin).count();
     co_return out;
   }
@@ -153,6 +167,7 @@ class Shard final : public GatewayShard {
   net::Task<Result<void>> pull(std::string model,
                                std::function<void(const PullProgress&)> on_progress,
                                net::CancelToken cancel) override {
+    core_->negative.clear();  // a model that was not there may be there now
     Provider* ollama = resolver_.providers().front().get();
     co_return co_await ollama->pull(*client_, std::move(model), std::move(on_progress),
                                     std::move(cancel));
@@ -166,13 +181,8 @@ class Shard final : public GatewayShard {
     auto request = read_openai_request(body);
     if (!request.ok())
       co_return Failure{400, "invalid_request_error", "", request.error().message(), {}};
-    if (wishes.unknown_mode) {
-      co_return Failure{400,
-                        "invalid_request_error",
-                        "",
-                        "x-samplemind-cache-mode must be 'bypass' or 'refresh'",
-                        {}};
-    }
+    if (wishes.problem != nullptr)
+      co_return Failure{400, "invalid_request_error", "", wishes.problem, {}};
     Plan p;
     p.request = std::move(*request);
     std::optional<Failure> unresolved = co_await resolver_.resolve(p);
@@ -181,6 +191,7 @@ class Shard final : public GatewayShard {
     const std::string headers = answer_changing_headers(context.headers);
     const std::string provider = p.provider->name() + " " + p.provider->endpoint();
     scope.tenant = context.tenant;
+    scope.cache_namespace = wishes.cache_namespace;
     scope.provider = provider;
     scope.model = p.model;
     scope.headers = headers;
@@ -197,6 +208,8 @@ class Shard final : public GatewayShard {
     p.max_age_ms = wishes.max_age_ms;
     p.only_if_cached = wishes.only_if_cached;
     p.tenant = context.tenant;
+    p.cache_namespace = wishes.cache_namespace;
+    p.ttl_ms = wishes.ttl_ms > 0 ? wishes.ttl_ms : core_->ttl_ms_of(p.provider->name(), p.model);
     p.forward = forwarded_headers(context.headers);
     co_return std::move(p);
   }

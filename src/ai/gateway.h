@@ -2,11 +2,16 @@
 // joins equal requests (single flight), calls a provider with bounded retries, and stores what came
 // complete.
 //
-// Gateway is shared by the whole process and thread-safe; both cache tiers are its own.
+// Gateway is shared by the whole process and thread-safe; the memory and disk tiers are its own.
 // GatewayShard belongs to one loop: its tasks run there and must not outlive it. Single flight
-// works within a shard: N equal requests make at most one upstream call a shard, and whoever comes
-// after its end is answered from the shared cache. A hit costs one hash of the body, two look-ups
-// and one write.
+// holds for the whole process: N equal requests at once, on whatever shards, make one upstream
+// call, and all of them get its pieces as they come. A hit costs one hash of the body, two look-ups
+// and one write; it never changes thread.
+//
+// What a client may ask for with its headers (wishes.h): Cache-Control, x-samplemind-cache-mode,
+// x-samplemind-cache-ttl, x-samplemind-cache-namespace. What it is told: x-samplemind-cache,
+// x-samplemind-cache-key, Age, x-samplemind-cost-microusd, x-samplemind-saved-microusd, and
+// x-samplemind-cache-stale when the answer is past its ttl and a new one is fetched behind.
 //
 // Failures are answered in OpenAI's error shape. An upstream that refuses the gateway's own key
 // (401, 403) becomes a 502: the client's key is not at fault. 429 keeps its Retry-After. Time-outs
@@ -36,7 +41,7 @@
 
 namespace samplemind::ai {
 
-enum class CacheState { kHitMemory, kHitDisk, kMiss, kCoalesced, kBypass };
+enum class CacheState { kHitMemory, kHitDisk, kHitRedis, kMiss, kCoalesced, kBypass };
 std::string_view cache_state_name(CacheState state);  // "hit-memory", ...
 
 struct CacheStats {
@@ -46,6 +51,9 @@ struct CacheStats {
   uint64_t disk_entries = 0;
   uint64_t hits_memory = 0;
   uint64_t hits_disk = 0;
+  uint64_t hits_redis = 0;
+  uint64_t hits_negative = 0;
+  uint64_t refreshes = 0;  // behind an answer that was past its ttl
   uint64_t misses = 0;
   uint64_t coalesced = 0;
   uint64_t saved_microusd = 0;

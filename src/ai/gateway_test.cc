@@ -367,7 +367,7 @@ TEST(Gateway, UpstreamErrorsKeepTheirMeaning) {
     FakeUpstream up([&](const Seen&, int) {
       return json_reply(R"({"error":{"message":"what happened","code":"bad_thing"}})", c.upstream);
     });
-    Rig rig(up);
+    Rig rig(up, {{"cache.negative", "0s"}});
     for (const bool stream : {false, true}) {
       const int before = up.chats();
       const MemorySink sink = rig.chat(ask_body("hi", stream));

@@ -8,6 +8,9 @@ namespace samplemind::ai {
 
 namespace {
 
+// What a client that reads slowly may hold in memory besides the flight's own pieces.
+constexpr size_t kWriteMax = 64u << 10;
+
 // "provider/model" for a header: a client chooses the name, so what is not plain is
 // percent-encoded.
 std::string model_header(std::string_view provider, std::string_view model) {
@@ -42,6 +45,10 @@ net::Task<void> fail(Failure f, ResponseSink& sink) {
   headers.set("content-type", "application/json");
   if (f.retry_after_ms)
     headers.set("retry-after", std::to_string((*f.retry_after_ms + 999) / 1000));
+  if (f.age_ms >= 0) {
+    headers.set("x-samplemind-cache", cache_state_name(CacheState::kHitMemory));
+    headers.set("age", std::to_string(f.age_ms / 1000));
+  }
   // Our own tries are spent: a client that tries again at once only multiplies the load.
   if (f.status >= 500) headers.set("x-should-retry", "false");
   const std::string body = write_openai_error(f.message, f.type, f.code);
@@ -57,6 +64,7 @@ net::Task<void> render_hit(GatewayCore& core, const CacheRecord& r_in, CacheStat
   headers.add("x-samplemind-model", model_header(r_in.answer.provider, r_in.model));
   headers.add("x-samplemind-cost-microusd", "0");
   headers.add("age", std::to_string((core.clock.unix_ms() - r_in.stored_ms) / 1000));
+  if (core.past_ttl(r_in)) headers.add("x-samplemind-cache-stale", "true");
   if (r_in.cost_microusd > 0) {
     headers.add("x-samplemind-saved-microusd", std::to_string(r_in.cost_microusd));
     core.saved_microusd_total.add(static_cast<uint64_t>(r_in.cost_microusd));
@@ -81,8 +89,14 @@ net::Task<void> whole_flight(const Plan& p, FlightPtr flight, CacheState state,
     co_return;
   }
   net::Headers headers = answer_headers(p, *flight, state, false);
-  if (flight->cost_microusd)
+  if (flight->cost_microusd && state == CacheState::kCoalesced) {
+    // Whoever came first pays.
+    headers.add("x-samplemind-cost-microusd", "0");
+    if (*flight->cost_microusd > 0)
+      headers.add("x-samplemind-saved-microusd", std::to_string(*flight->cost_microusd));
+  } else if (flight->cost_microusd) {
     headers.add("x-samplemind-cost-microusd", std::to_string(*flight->cost_microusd));
+  }
   const std::string body =
       flight->openai_body.empty() ? write_openai_answer(flight->answer) : flight->openai_body;
   (void)(co_await sink.respond(200, std::move(headers), body)).ok();
@@ -107,7 +121,7 @@ net::Task<void> stream_flight(const Plan& p, FlightPtr flight, CacheState state,
   bool role_missing = true;
   for (;;) {
     std::string events;
-    for (; read < flight->deltas.size(); ++read) {
+    for (; read < flight->deltas.size() && events.size() < kWriteMax; ++read) {
       const ChatDelta& d = flight->deltas[read];
       if (d.usage_only && !p.request.include_usage) continue;
       if (!d.openai_data.empty()) {
@@ -120,7 +134,7 @@ net::Task<void> stream_flight(const Plan& p, FlightPtr flight, CacheState state,
       }
       first = false;
     }
-    const bool done = flight->done;
+    const bool done = flight->done && read == flight->deltas.size();
     if (done && !flight->error) {
       if (flight->deltas.empty()) {
         events += write_openai_stream(flight->answer,

@@ -44,17 +44,135 @@ FlightPtr Caller::join(const Plan& p, std::string_view body, CacheState& state) 
       state = CacheState::kCoalesced;
       return it->second;
     }
+  }
+  auto flight = std::make_shared<Flight>();
+  flight->provider = p.provider->name();
+  if (p.use_cache) {
+    flight->id = core_->flights.next_id();
+    flights_[p.key] = flight;
+    if (auto leader = core_->flights.claim(p.key, me(*flight))) {
+      core_->coalesced.add();
+      state = CacheState::kCoalesced;
+      tasks_.start(follow(flight, std::move(*leader), p, std::string(body)));
+      return flight;
+    }
     core_->misses.add();
     state = CacheState::kMiss;
   } else {
     core_->bypassed.add();
     state = CacheState::kBypass;
   }
-  auto flight = std::make_shared<Flight>();
-  flight->provider = p.provider->name();
-  if (p.use_cache) flights_[p.key] = flight;
   tasks_.start(fly(flight, p, std::string(body)));
   return flight;
+}
+
+Caller::~Caller() {
+  *alive_ = false;
+  for (const auto& [key, flight] : flights_) core_->flights.release(key, flight->id);
+}
+
+FlightLeader Caller::me(const Flight& flight) const {
+  FlightLeader leader;
+  leader.loop = loop_.poster();
+  leader.caller = const_cast<Caller*>(this);
+  leader.alive = alive_;
+  leader.flight = flight.id;
+  return leader;
+}
+
+void Caller::forget(const Digest& key, const FlightPtr& flight) {
+  if (const auto it = flights_.find(key); it != flights_.end() && it->second == flight)
+    flights_.erase(it);
+  if (flight->id != 0) core_->flights.release(key, flight->id);
+}
+
+void Caller::attach(const Digest& key, uint64_t flight, RemoteFollower remote) {
+  const auto it = flights_.find(key);
+  if (it == flights_.end() || it->second->id != flight || it->second->cancel.cancelled()) {
+    // Whoever asks may lead now.
+    core_->flights.release(key, flight);
+    remote.lose();
+    return;
+  }
+  it->second->add_remote(std::move(remote));
+}
+
+void Caller::detach(const Digest& key, uint64_t flight, uint64_t remote) {
+  const auto it = flights_.find(key);
+  if (it != flights_.end() && it->second->id == flight) it->second->remove_remote(remote);
+}
+
+net::Task<void> Caller::follow(FlightPtr flight, FlightLeader leader, Plan p, std::string body) {
+  std::optional<UpstreamError> error;
+  const int64_t begin_ms = core_->clock.unix_ms();
+  for (;;) {
+    auto followed = std::make_shared<FollowedFlight>(flight);
+    const uint64_t id = core_->flights.next_id();
+    const std::weak_ptr<FollowedFlight> there = followed;
+    const bool told = leader.loop.post([leader, home = loop_.poster(), there, id, key = p.key] {
+      if (*leader.alive) {
+        leader.caller->attach(key, leader.flight, RemoteFollower(home, there, id));
+      } else {
+        RemoteFollower::lose(home, there);
+      }
+    });
+    if (!told) followed->lost = true;
+    std::function<void()> wake = [f = followed.get()] { f->event.notify(); };
+    const auto registration = flight->cancel.on_cancel(std::move(wake));
+    while (!followed->ended && !followed->lost && !flight->cancel.cancelled())
+      co_await followed->event.wait();
+    if (followed->ended) {
+      error = std::move(followed->error);
+      flight->cost_microusd = followed->cost_microusd;
+      break;
+    }
+    if (flight->cancel.cancelled()) {
+      leader.loop.post([leader, id, key = p.key] {
+        if (*leader.alive) leader.caller->detach(key, leader.flight, id);
+      });
+      error = UpstreamError{};
+      error->code = flight->too_large ? "upstream_answer_too_large" : "cancelled";
+      error->message = flight->too_large ? "the answer is larger than 32 MiB" : "cancelled";
+      break;
+    }
+    if (flight->content) {
+      error = UpstreamError{};
+      error->message = flight->provider + ": the answer broke off within this service";
+      break;
+    }
+    // The leader has ended: what it left is in the cache, or it is this one's turn.
+    if (const RecordPtr hit = core_->memory.get(p.key, core_->clock.unix_ms())) {
+      if (cache_->acceptable(*hit, p.max_age_ms) && (p.read_cache || hit->stored_ms >= begin_ms)) {
+        flight->whole(hit->answer, hit->openai_body, 1);
+        if (hit->cost_microusd >= 0) flight->cost_microusd = hit->cost_microusd;
+        break;
+      }
+    }
+    flight->restart();
+    auto next = core_->flights.claim(p.key, me(*flight));
+    if (!next) {
+      co_await fly(flight, std::move(p), std::move(body));
+      co_return;
+    }
+    leader = std::move(*next);
+  }
+  flight->answer.provider = flight->provider;
+  forget(p.key, flight);
+  flight->end(std::move(error));
+}
+
+void Caller::refresh_behind(const Plan& p, std::string_view body) {
+  if (flights_.contains(p.key)) return;
+  core_->refreshes.add();
+  CacheState state = CacheState::kMiss;
+  tasks_.start(hold(join(p, body, state)));
+}
+
+// Wants the answer as a client does, and has no use for it.
+net::Task<void> Caller::hold(FlightPtr flight) {
+  const net::CancelToken never;
+  const Follower follower(*flight, never);
+  while (!flight->done) co_await follower.event->wait();
 }
 
 std::shared_ptr<ModelHealth> Caller::health_of(const Plan& p) {
@@ -146,15 +264,18 @@ net::Task<void> Caller::fly(FlightPtr flight, Plan p, std::string body_in) {
   }
   if (!error) {
     account(*flight, p);
-    if (p.use_cache && flight->choices == 1 && flight->answer.complete()) cache_->store(*flight, p);
+    const bool keep = flight->answer.complete() ||
+                      (core_->settings.keep_length && flight->answer.cut_by_length());
+    if (p.use_cache && flight->choices == 1 && keep) cache_->store(*flight, p);
   } else if (error->code != "cancelled") {
     log::warn("upstream failed", {{"provider", flight->provider},
                                   {"model", p.model},
                                   {"status", error->status},
                                   {"error", error->message}});
   }
-  if (const auto it = flights_.find(p.key); it != flights_.end() && it->second == flight)
-    flights_.erase(it);
+  if (error && p.use_cache && core_->settings.negative_ms > 0 && NegativeCache::lasting(*error))
+    core_->negative.put(p.key, *error, core_->clock.unix_ms(), core_->settings.negative_ms);
+  forget(p.key, flight);
   std::unique_ptr<net::ClientResponse> tail = std::move(flight->tail);
   flight->end(std::move(error));
   flight.reset();

@@ -36,12 +36,25 @@ class Caller {
   // All of them must outlive it.
   Caller(GatewayCore& core, net::Loop& loop, net::Client& client, AnswerCache& cache)
       : core_(&core), loop_(loop), client_(&client), cache_(&cache), tasks_(loop) {}
+  Caller(const Caller&) = delete;
+  Caller& operator=(const Caller&) = delete;
+  ~Caller();
 
-  // Joins the flight of an equal request or starts one.
+  // Joins the flight of an equal request, on whatever shard of the process, or starts one.
   FlightPtr join(const Plan& p, std::string_view body, CacheState& state);
+  // Fetches the answer anew with nobody waiting, unless somebody does already.
+  void refresh_behind(const Plan& p, std::string_view body);
 
  private:
   net::Task<void> fly(FlightPtr flight, Plan p, std::string body_in);
+  // Is fed by the leader on another loop; flies itself when that one is gone.
+  net::Task<void> follow(FlightPtr flight, FlightLeader leader, Plan p, std::string body);
+  net::Task<void> hold(FlightPtr flight);
+  FlightLeader me(const Flight& flight) const;
+  // On the leader's loop: takes part in its flight, if that is still on its way.
+  void attach(const Digest& key, uint64_t flight, RemoteFollower remote);
+  void detach(const Digest& key, uint64_t flight, uint64_t remote);
+  void forget(const Digest& key, const FlightPtr& flight);
   // The call, and a second one beside it when it has given no content for as long as 95 of 100
   // took.
   net::Task<std::optional<UpstreamError>> race(FlightPtr flight, const Plan& p,
@@ -70,6 +83,7 @@ class Caller {
   std::unordered_map<std::string, std::shared_ptr<ModelHealth>> health_;
   std::map<std::string, CallBudget> retries_;
   std::mt19937_64 random_{std::random_device{}()};
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for other loops' messages
   TaskGroup tasks_;  // last: its frames refer to all of the above
 };
 

@@ -10,6 +10,8 @@ std::string_view cache_state_name(CacheState state) {
       return "hit-memory";
     case CacheState::kHitDisk:
       return "hit-disk";
+    case CacheState::kHitRedis:
+      return "hit-redis";
     case CacheState::kMiss:
       return "miss";
     case CacheState::kCoalesced:
@@ -24,6 +26,7 @@ GatewayCore::GatewayCore(const Config& config, Metrics& metrics, const Clock& cl
     : config(config),
       clock(clock_in),
       memory(std::max<uint64_t>(1 << 20, config.bytes("cache.memory"))),
+      redis_counters(metrics),
       hits_memory(metrics.counter("samplemind_cache_hits_total", "Answers from the cache.",
                                   {{"tier", "memory"}})),
       hits_disk(metrics.counter("samplemind_cache_hits_total", "Answers from the cache.",
@@ -33,6 +36,10 @@ GatewayCore::GatewayCore(const Config& config, Metrics& metrics, const Clock& cl
                                 "Requests that joined an equal one on its way.")),
       bypassed(metrics.counter("samplemind_cache_bypass_total",
                                "Requests that neither read nor fill the cache.")),
+      hits_negative(metrics.counter("samplemind_cache_negative_total",
+                                    "Refusals repeated without asking the provider again.")),
+      refreshes(metrics.counter("samplemind_cache_refreshes_total",
+                                "Answers past their ttl that were fetched anew behind.")),
       upstream_calls(metrics.counter("samplemind_upstream_calls_total", "Tries at providers.")),
       upstream_errors(metrics.counter("samplemind_upstream_errors_total", "Tries that failed.")),
       upstream_paused(metrics.counter("samplemind_upstream_paused_total",
@@ -56,6 +63,11 @@ GatewayCore::GatewayCore(const Config& config, Metrics& metrics, const Clock& cl
   settings.cache_enabled = config.boolean("cache.enabled");
   settings.bypass_sampling = config.string("cache.sampling") == "bypass";
   settings.ttl_ms = config.duration_ms("cache.ttl");
+  for (const auto& [model, text] : config.table("cache.ttls"))
+    settings.model_ttls_ms[model] = parse_duration_ms(text).value_or(0);
+  settings.stale_ms = config.duration_ms("cache.stale");
+  settings.negative_ms = config.duration_ms("cache.negative");
+  settings.keep_length = config.boolean("cache.length");
   settings.attempts = std::clamp<int64_t>(config.integer("ai.attempts"), 1, 10);
   settings.breaker = config.boolean("ai.breaker");
   settings.hedge = config.boolean("ai.hedge");
@@ -78,10 +90,18 @@ CacheStats GatewayCore::cache_stats() const {
   }
   s.hits_memory = hits_memory.value();
   s.hits_disk = hits_disk.value();
+  s.hits_redis = redis_counters.hits.value();
+  s.hits_negative = hits_negative.value();
+  s.refreshes = refreshes.value();
   s.misses = misses.value();
   s.coalesced = coalesced.value();
   s.saved_microusd = saved_microusd_total.value();
   return s;
+}
+
+int64_t GatewayCore::ttl_ms_of(const std::string& provider, const std::string& model) const {
+  const auto it = settings.model_ttls_ms.find(provider + "/" + model);
+  return it != settings.model_ttls_ms.end() ? it->second : settings.ttl_ms;
 }
 
 void GatewayCore::flush() {
@@ -110,7 +130,23 @@ Result<std::shared_ptr<Gateway>> Gateway::create(const Config& config,
   if (config.duration_ms("cache.ttl") <= 0)
     return Error(ErrorCode::kInvalidArgument, "cache.ttl must be above 0",
                  "cache.enabled = false turns the cache off");
+  for (const auto& [model, text] : config.table("cache.ttls")) {
+    if (parse_duration_ms(text).value_or(0) <= 0)
+      return Error(ErrorCode::kInvalidArgument, "cache.ttls." + model + " must be above 0");
+  }
+  for (const char* name : {"cache.stale", "cache.negative"}) {
+    if (config.duration_ms(name) < 0)
+      return Error(ErrorCode::kInvalidArgument, std::string(name) + " must not be below 0");
+  }
+  SM_TRY(auto redis, read_redis_options(config));
+  if (redis && redis->redis.tls) {
+    // Now, not at the first request: a CA file that cannot be read is the operator's to mend.
+    net::Loop trial;
+    if (auto client = net::RedisClient::create(trial, redis->redis); !client.ok())
+      return std::move(client).error().with_context("cache.redis");
+  }
   auto core = std::make_shared<GatewayCore>(config, metrics, clock);
+  if (core->settings.cache_enabled) core->redis = std::move(redis);
   const uint64_t disk_bytes = config.bytes("cache.disk");
   if (core->settings.cache_enabled && disk_bytes > 0 && !cache_folder.empty()) {
     auto disk = DiskCache::open(cache_folder, disk_bytes);

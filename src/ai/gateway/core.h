@@ -5,12 +5,16 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ai/cache/disk.h"
 #include "ai/cache/memory.h"
+#include "ai/cache/redis.h"
 #include "ai/gateway.h"
+#include "ai/gateway/flights.h"
+#include "ai/gateway/negative.h"
 #include "base/thread_pool.h"
 
 namespace samplemind::ai {
@@ -19,6 +23,10 @@ struct Settings {
   bool cache_enabled = true;
   bool bypass_sampling = false;
   int64_t ttl_ms = 0;
+  std::map<std::string, int64_t> model_ttls_ms;  // by "provider/model"
+  int64_t stale_ms = 0;
+  int64_t negative_ms = 0;
+  bool keep_length = false;
   int64_t attempts = 3;
   bool breaker = true;
   bool hedge = false;
@@ -38,15 +46,25 @@ class GatewayCore final : public Gateway {
   CacheStats cache_stats() const override;
   void flush() override;
 
+  int64_t ttl_ms_of(const std::string& provider, const std::string& model) const;
+  // Past its ttl, but still within cache.stale.
+  bool past_ttl(const CacheRecord& record) const {
+    return settings.stale_ms > 0 && clock.unix_ms() >= record.expires_ms - settings.stale_ms;
+  }
+
   const Config config;
   const Clock& clock;
   Settings settings;
   MemoryCache memory;
   std::unique_ptr<DiskCache> disk;
+  std::optional<RedisCacheOptions> redis;  // each shard has its own connections
+  RedisCounters redis_counters;
+  NegativeCache negative;
+  FlightTable flights;
   ThreadPool disk_readers{"cache-read", 1, 1024};
-  Counter &hits_memory, &hits_disk, &misses, &coalesced, &bypassed, &upstream_calls,
-      &upstream_errors, &upstream_paused, &retries_saved, &hedges, &hedges_won, &input_tokens,
-      &output_tokens, &cost_microusd_total, &saved_microusd_total;
+  Counter &hits_memory, &hits_disk, &misses, &coalesced, &bypassed, &hits_negative, &refreshes,
+      &upstream_calls, &upstream_errors, &upstream_paused, &retries_saved, &hedges, &hedges_won,
+      &input_tokens, &output_tokens, &cost_microusd_total, &saved_microusd_total;
   Histogram& first_token;
 };
 

@@ -16,6 +16,9 @@ void Flight::delta(ChatDelta d, const ChatAnswer& head_in) {
   append(answer, d);
   if (d.has_content() || !d.finish_reason.empty()) has_content();
   deltas.push_back(std::move(d));
+  if (content) {
+    for (RemoteFollower& each : remotes) each.pieces(deltas, answer);
+  }
   wake();
 }
 
@@ -24,13 +27,35 @@ void Flight::whole(ChatAnswer a, std::string body, size_t choices_in) {
   openai_body = std::move(body);
   choices = choices_in;
   has_content();
+  for (RemoteFollower& each : remotes) each.whole(answer, openai_body, choices);
   wake();
 }
 
 void Flight::end(std::optional<UpstreamError> e) {
   error = std::move(e);
   done = true;
+  for (RemoteFollower& each : remotes) each.end(error, cost_microusd);
+  remotes.clear();
   wake();
+}
+
+Flight::~Flight() {
+  for (RemoteFollower& each : remotes) each.lose();
+}
+
+void Flight::add_remote(RemoteFollower remote) {
+  remotes.push_back(std::move(remote));
+  if (!content) return;
+  if (deltas.empty()) {
+    remotes.back().whole(answer, openai_body, choices);
+  } else {
+    remotes.back().pieces(deltas, answer);
+  }
+}
+
+void Flight::remove_remote(uint64_t id_in) {
+  std::erase_if(remotes, [id_in](const RemoteFollower& each) { return each.id == id_in; });
+  if (!wanted() && !done) cancel.cancel();
 }
 
 void Flight::has_content() {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ai/chat.h"
+#include "ai/gateway/flights.h"
 #include "ai/provider.h"
 #include "net/client.h"
 #include "net/loop.h"
@@ -28,7 +29,13 @@ class Flight final : public ChatSink {
   // A try that failed before content leaves nothing behind.
   void restart();
   void wake();
+  ~Flight() override;  // remote followers of one that did not end must look elsewhere
+  // Registers a follower on another loop and tells it what there is.
+  void add_remote(RemoteFollower remote);
+  void remove_remote(uint64_t id);
+  bool wanted() const { return !followers.empty() || !remotes.empty(); }
 
+  uint64_t id = 0;  // in the table of flights
   std::string provider;
   std::vector<ChatDelta> deltas;
   ChatAnswer answer;
@@ -44,6 +51,7 @@ class Flight final : public ChatSink {
   std::optional<int64_t> cost_microusd;
   net::CancelToken cancel = net::CancelToken::create();
   std::vector<net::Event*> followers;
+  std::vector<RemoteFollower> remotes;
 };
 using FlightPtr = std::shared_ptr<Flight>;
 
@@ -59,7 +67,7 @@ struct Follower {
   Follower& operator=(const Follower&) = delete;
   ~Follower() {
     std::erase(flight.followers, event.get());
-    if (flight.followers.empty() && !flight.done) flight.cancel.cancel();
+    if (!flight.wanted() && !flight.done) flight.cancel.cancel();
   }
   Flight& flight;
   std::unique_ptr<net::Event> event;

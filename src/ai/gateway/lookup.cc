@@ -9,9 +9,18 @@
 
 namespace samplemind::ai {
 
-Digest AnswerCache::seen_digest(const CallContext& context, std::string_view body) const {
+AnswerCache::AnswerCache(GatewayCore& core, net::Loop& loop) : core_(&core) {
+  if (!core.redis) return;
+  // The options were tried when the core was made.
+  if (auto made = RedisCache::create(loop, *core.redis, core.redis_counters); made.ok())
+    redis_ = std::move(*made);
+}
+
+Digest AnswerCache::seen_digest(const CallContext& context, const ClientWishes& wishes,
+                                std::string_view body) const {
   Hasher h = seen_base_;
   h.update_field(context.tenant);
+  h.update_field(wishes.cache_namespace);
   h.update_field(answer_changing_headers(context.headers));
   h.update(body);
   return h.finish();
@@ -30,17 +39,44 @@ void AnswerCache::remember(const Digest& seen_key, const Plan& p) {
                      core_->clock.unix_ms() + kModelListMs};
 }
 
-bool AnswerCache::young_enough(const CacheRecord& r, int64_t max_age_ms) const {
+bool AnswerCache::acceptable(const CacheRecord& r, int64_t max_age_ms) const {
+  if (r.answer.cut_by_length() && !core_->settings.keep_length) return false;
   return max_age_ms < 0 || core_->clock.unix_ms() - r.stored_ms <= max_age_ms;
 }
 
 net::Task<RecordPtr> AnswerCache::look_up(const Plan& p, CacheState& state) {
   if (RecordPtr hit = from_memory(p, state)) co_return hit;
-  if (!core_->disk || !core_->disk->may_have(p.key)) co_return nullptr;
+  if (core_->disk && core_->disk->may_have(p.key)) {
+    const RecordPtr found = co_await from_disk(p.key);
+    // An equal request may have been answered meanwhile, and what it left is newer.
+    if (RecordPtr hit = from_memory(p, state)) co_return hit;
+    if (found && acceptable(*found, p.max_age_ms)) {
+      core_->memory.put(found);
+      core_->hits_disk.add();
+      state = CacheState::kHitDisk;
+      co_return found;
+    }
+  }
+  if (redis_) {
+    const RecordPtr found = co_await redis_->get(p.key, core_->clock.unix_ms());
+    if (RecordPtr hit = from_memory(p, state)) co_return hit;
+    if (found && acceptable(*found, p.max_age_ms)) {
+      auto record = std::make_shared<CacheRecord>(*found);
+      record->openai_body = write_openai_answer(record->answer);
+      const RecordPtr shared = std::move(record);
+      core_->memory.put(shared);
+      core_->redis_counters.hits.add();
+      state = CacheState::kHitRedis;
+      co_return shared;
+    }
+  }
+  co_return nullptr;
+}
+
+net::Task<RecordPtr> AnswerCache::from_disk(Digest key) {
   // Not a shared pointer: the last one must not die on the pool's own thread. The pool belongs to
   // the core and runs its queue to the end before the disk tier goes.
   GatewayCore* core = core_;
-  const Digest key = p.key;
   std::function<Result<RecordPtr>()> work = [core, key]() -> Result<RecordPtr> {
     const RecordPtr found = core->disk->get(key, core->clock.unix_ms());
     if (!found) return RecordPtr();
@@ -51,18 +87,12 @@ net::Task<RecordPtr> AnswerCache::look_up(const Plan& p, CacheState& state) {
     return RecordPtr(std::move(record));
   };
   auto found = co_await net::offload<RecordPtr>(core_->disk_readers, std::move(work));
-  // An equal request may have been answered meanwhile, and what it left is newer.
-  if (RecordPtr hit = from_memory(p, state)) co_return hit;
-  if (!found.ok() || !*found || !young_enough(**found, p.max_age_ms)) co_return nullptr;
-  core_->memory.put(*found);
-  core_->hits_disk.add();
-  state = CacheState::kHitDisk;
-  co_return std::move(*found);
+  co_return found.ok() ? std::move(*found) : nullptr;
 }
 
 RecordPtr AnswerCache::from_memory(const Plan& p, CacheState& state) {
   RecordPtr hit = core_->memory.get(p.key, core_->clock.unix_ms());
-  if (!hit || !young_enough(*hit, p.max_age_ms)) return nullptr;
+  if (!hit || !acceptable(*hit, p.max_age_ms)) return nullptr;
   core_->hits_memory.add();
   state = CacheState::kHitMemory;
   return hit;
@@ -74,7 +104,7 @@ void AnswerCache::store(const Flight& flight, const Plan& p) {
   record->key_hex = p.key.hex();
   record->answer = flight.answer;
   record->stored_ms = core_->clock.unix_ms();
-  record->expires_ms = record->stored_ms + core_->settings.ttl_ms;
+  record->expires_ms = record->stored_ms + p.ttl_ms + core_->settings.stale_ms;
   record->cost_microusd = flight.cost_microusd.value_or(-1);
   record->tenant = p.tenant;
   record->model = p.model;
@@ -82,6 +112,7 @@ void AnswerCache::store(const Flight& flight, const Plan& p) {
   const RecordPtr shared = record;
   core_->memory.put(shared);
   if (core_->disk) core_->disk->put(shared);
+  if (redis_) redis_->put(*shared, shared->stored_ms);
 }
 
 }  // namespace samplemind::ai

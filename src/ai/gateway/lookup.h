@@ -2,6 +2,7 @@
 // stored. One loop only.
 #pragma once
 
+#include <memory>
 #include <string_view>
 #include <unordered_map>
 
@@ -9,7 +10,9 @@
 #include "ai/gateway/core.h"
 #include "ai/gateway/flight.h"
 #include "ai/gateway/plan.h"
+#include "ai/gateway/wishes.h"
 #include "base/hash.h"
+#include "net/loop.h"
 #include "net/task.h"
 
 namespace samplemind::ai {
@@ -18,7 +21,8 @@ inline constexpr size_t kSeenMax = 65536;  // bodies whose fingerprint is rememb
 
 class AnswerCache {
  public:
-  explicit AnswerCache(GatewayCore& core) : core_(&core) {}
+  // `core` must outlive it.
+  AnswerCache(GatewayCore& core, net::Loop& loop);
 
   // What is remembered of a body that was answered from the cache.
   struct Seen {
@@ -27,21 +31,26 @@ class AnswerCache {
     bool include_usage;
     int64_t until_ms;
   };
-  Digest seen_digest(const CallContext& context, std::string_view body) const;
+  Digest seen_digest(const CallContext& context, const ClientWishes& wishes,
+                     std::string_view body) const;
   // Nothing when the body is unknown or what is known is too old.
   const Seen* seen(const Digest& seen_key) const;
   void remember(const Digest& seen_key, const Plan& p);
 
-  // Memory, then disk. `state` is set on a hit.
+  // Memory, then disk, then Redis. `state` is set on a hit.
   net::Task<RecordPtr> look_up(const Plan& p, CacheState& state);
-  bool young_enough(const CacheRecord& r, int64_t max_age_ms) const;
+  // Fit to answer with: as young as the client wants it, and whole as far as the settings want it.
+  bool acceptable(const CacheRecord& r, int64_t max_age_ms) const;
 
   void store(const Flight& flight, const Plan& p);
+  RedisCache* redis() { return redis_.get(); }  // null without
 
  private:
   RecordPtr from_memory(const Plan& p, CacheState& state);
+  net::Task<RecordPtr> from_disk(Digest key);
 
   GatewayCore* core_;
+  std::unique_ptr<RedisCache> redis_;
   std::unordered_map<Digest, Seen> seen_;
   const Hasher seen_base_{"samplemind body seen"};
 };

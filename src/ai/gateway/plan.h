@@ -25,6 +25,8 @@ struct Plan {
   std::string tenant;
   int64_t max_age_ms = -1;  // an older answer is not wanted; -1: any
   bool only_if_cached = false;
+  int64_t ttl_ms = 0;  // of the answer, when it is stored
+  std::string cache_namespace;
   std::string note;  // why the cache is not used
 };
 
@@ -33,6 +35,7 @@ struct Failure {
   int status;
   std::string type, code, message;
   std::optional<int64_t> retry_after_ms;
+  int64_t age_ms = -1;  // repeated from the cache, so old; -1: fresh
 };
 
 Failure to_failure(const UpstreamError& e);

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <string_view>
 
+#include "base/config.h"
+
 namespace samplemind::ai {
 
 namespace {
@@ -31,6 +33,25 @@ int64_t read_max_age_ms(std::string_view seconds) {
   return static_cast<int64_t>(std::min(value, kTenYears)) * 1000;
 }
 
+// Of one answer; -1 when it is none or out of bounds. A bare number is seconds, as everywhere in
+// HTTP.
+int64_t read_ttl_ms(std::string_view text) {
+  constexpr int64_t kYearMs = int64_t{366} * 24 * 3600 * 1000;
+  const std::string_view value = trimmed(text);
+  const bool digits = !value.empty() && std::all_of(value.begin(), value.end(),
+                                                    [](char c) { return c >= '0' && c <= '9'; });
+  if (value.size() > 18) return -1;
+  const auto ms = parse_duration_ms(std::string(value) + (digits ? "s" : ""));
+  return ms.ok() && *ms >= 1000 && *ms <= kYearMs ? *ms : -1;
+}
+
+bool plain_name(std::string_view text) {
+  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  });
+}
+
 }  // namespace
 
 ClientWishes read_wishes(const net::Headers* headers) {
@@ -53,7 +74,20 @@ ClientWishes read_wishes(const net::Headers* headers) {
     } else if (equal_ignoring_case(name, "x-samplemind-cache-mode")) {
       w.bypass = equal_ignoring_case(value, "bypass");
       w.refresh = equal_ignoring_case(value, "refresh");
-      w.unknown_mode = !w.bypass && !w.refresh;
+      if (!w.bypass && !w.refresh)
+        w.problem = "x-samplemind-cache-mode must be 'bypass' or 'refresh'";
+    } else if (equal_ignoring_case(name, "x-samplemind-cache-ttl")) {
+      w.ttl_ms = read_ttl_ms(value);
+      if (w.ttl_ms < 0) {
+        w.problem =
+            "x-samplemind-cache-ttl must be from 1 second to 1 year, such as 300 (seconds), 5m or "
+            "7d; Cache-Control: no-store keeps an answer out of the cache";
+      }
+    } else if (equal_ignoring_case(name, "x-samplemind-cache-namespace")) {
+      w.cache_namespace = value;
+      if (!plain_name(value)) {
+        w.problem = "x-samplemind-cache-namespace must be 1 to 64 letters, digits, '.', '_' or '-'";
+      }
     }
   }
   if (w.max_age_ms == 0) w.no_cache = true;
