@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "net/http1_internal.h"
+#include "net/resp.h"
 #include "net/sse.h"
 
 namespace samplemind::fuzz {
@@ -229,6 +230,51 @@ void ndjson(std::string_view input) {
   SM_ASSERT(read_ndjson(input, {cuts.first, cuts.second}) == whole);
   for (const std::string& line : whole)
     SM_ASSERT(line.find('\n') == std::string::npos && !line.empty());
+}
+
+namespace {
+struct Replies {
+  std::string printed;
+  bool bad = false;
+  bool operator==(const Replies&) const = default;
+};
+
+void print(std::string& out, const RedisReply& reply) {
+  out += std::to_string(static_cast<int>(reply.kind)) + ":" + std::to_string(reply.integer) + ":" +
+         std::to_string(reply.text.size()) + ":" + reply.text + "(";
+  for (const RedisReply& each : reply.items) print(out, each);
+  out += ")";
+}
+
+Replies read_resp(std::string_view input, std::vector<size_t> until) {
+  RespReader reader;
+  Replies out;
+  size_t from = 0;
+  until.push_back(input.size());
+  for (const size_t end : until) {
+    std::string_view bytes = input.substr(from, end - from);
+    from = end;
+    while (!bytes.empty()) {
+      const size_t before = bytes.size();
+      auto reply = reader.read(bytes);
+      if (!reply.ok()) {
+        out.bad = true;
+        return out;
+      }
+      SM_ASSERT(bytes.size() < before);
+      if (*reply) print(out.printed, **reply);
+    }
+  }
+  return out;
+}
+}  // namespace
+
+void resp(std::string_view input) {
+  const Cuts cuts(input);
+  const Replies whole = read_resp(input, {});
+  // Cut elsewhere, a bad reply may be noticed sooner or later, but what was good before it stays.
+  const Replies split = read_resp(input, {cuts.first, cuts.second});
+  SM_ASSERT(split == whole);
 }
 
 void url(std::string_view input) {

@@ -12,6 +12,7 @@ void http_response(
     std::string_view input);  // the same as an answer; its first byte chooses the request's method
 void sse(std::string_view input);  // against a plain reader of the standard's text, whole and split
 void ndjson(std::string_view input);  // whole and split
+void resp(std::string_view input);    // Redis' replies, whole and split
 void url(std::string_view input);     // parse, print, parse again; percent and query decoding
 
 }  // namespace samplemind::fuzz

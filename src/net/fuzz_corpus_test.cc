@@ -64,7 +64,8 @@ TEST_P(FuzzCorpus, HoldsForTheCorpusAndForChangedCopies) {
 INSTANTIATE_TEST_SUITE_P(Net, FuzzCorpus,
                          ::testing::Values(Case{"http_request", http_request},
                                            Case{"http_response", http_response}, Case{"sse", sse},
-                                           Case{"ndjson", ndjson}, Case{"url", url}),
+                                           Case{"ndjson", ndjson}, Case{"resp", resp},
+                                           Case{"url", url}),
                          [](const auto& each) { return each.param.name; });
 
 }  // namespace
