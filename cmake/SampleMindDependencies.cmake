@@ -14,6 +14,8 @@ pkg_check_modules(SOXR REQUIRED IMPORTED_TARGET soxr)
 if(SAMPLEMIND_TESTS)
   pkg_check_modules(EBUR128 REQUIRED IMPORTED_TARGET libebur128)   # our meter is checked against it
 endif()
+pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2)
+pkg_check_modules(BROTLI REQUIRED IMPORTED_TARGET libbrotlidec)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 find_library(LMDB_LIBRARY lmdb REQUIRED)

@@ -71,7 +71,13 @@ Task<void> flood(Exchange& exchange, Seen& seen) {
   if (!done.ok()) ++seen.failed_writes;
 }
 
-class ClientServerTest : public ::testing::TestWithParam<bool> {
+struct Way {
+  Way(bool tls_, HttpUse use_) : tls(tls_), use(use_) {}
+  bool tls;
+  HttpUse use;  // kAuto over TLS is HTTP/2
+};
+
+class ClientServerTest : public ::testing::TestWithParam<Way> {
  protected:
   void SetUp() override {
     directory_ = std::filesystem::temp_directory_path() / ("net_test." + std::to_string(getpid()));
@@ -140,6 +146,11 @@ class ClientServerTest : public ::testing::TestWithParam<bool> {
     server_->start();
     base_ = std::string(tls ? "https" : "http") + "://127.0.0.1:" + std::to_string(server_->port());
   }
+  ClientRequest ask(std::string method, std::string_view url, std::string body = {}) const {
+    ClientRequest request = make_request(std::move(method), url, std::move(body));
+    request.use = GetParam().use;
+    return request;
+  }
   ClientOptions trusting() const {
     ClientOptions options;
     options.ca_file = file("cert.pem");
@@ -153,21 +164,21 @@ class ClientServerTest : public ::testing::TestWithParam<bool> {
 };
 
 TEST_P(ClientServerTest, BodiesOfAllSizesOverOneConnection) {
-  serve(GetParam());
+  serve(GetParam().tls);
   Loop loop;
   auto client = Client::create(loop, trusting());
   for (const size_t size : {0, 1, 100, 4096, 5000, 16384, 70000, 3000000}) {
     std::string body(size, '\0');
     for (size_t i = 0; i < size; ++i) body[i] = static_cast<char>(i * 31 + i / 251);
-    auto answer = loop.run_until_done(fetch(*client, make_request("POST", base_ + "/echo", body)));
+    auto answer = loop.run_until_done(fetch(*client, ask("POST", base_ + "/echo", body)));
     ASSERT_TRUE(answer.ok()) << answer.error().message();
     EXPECT_EQ(answer->status, 200);
     EXPECT_TRUE(answer->body == body) << size;
-    EXPECT_EQ(answer->headers.get("x-secure"), GetParam() ? "yes" : "no");
+    EXPECT_EQ(answer->headers.get("x-secure"), GetParam().tls ? "yes" : "no");
     EXPECT_EQ(answer->headers.get("x-peer"), "127.0.0.1");
     EXPECT_EQ(client->connections(), 1u);
   }
-  auto answer = loop.run_until_done(fetch(*client, make_request("GET", base_ + "/stream")));
+  auto answer = loop.run_until_done(fetch(*client, ask("GET", base_ + "/stream")));
   ASSERT_TRUE(answer.ok()) << answer.error().message();
   EXPECT_EQ(answer->body.size(), 1000000u);
   EXPECT_EQ(server_->connections(), 1u);
@@ -176,30 +187,34 @@ TEST_P(ClientServerTest, BodiesOfAllSizesOverOneConnection) {
 }
 
 TEST_P(ClientServerTest, ACutStreamIsAnError) {
-  serve(GetParam());
+  serve(GetParam().tls);
   Loop loop;
   auto client = Client::create(loop, trusting());
-  auto answer = loop.run_until_done(fetch(*client, make_request("GET", base_ + "/cut")));
+  auto answer = loop.run_until_done(fetch(*client, ask("GET", base_ + "/cut")));
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().code(), ErrorCode::kUpstream) << answer.error().message();
 }
 
-Task<void> fetch_many(Client& client, std::string url, int count, int& good, int& ended) {
+Task<void> fetch_many(Client& client, HttpUse use, std::string url, int count, int& good,
+                      int& ended) {
   for (int i = 0; i < count; ++i) {
     std::string body = "body " + std::to_string(i) + std::string(static_cast<size_t>(i) * 100, 'x');
-    Result<Answer> answer = co_await fetch(client, make_request("POST", url, body));
+    ClientRequest request = make_request("POST", url, body);
+    request.use = use;
+    Result<Answer> answer = co_await fetch(client, std::move(request));
     if (answer.ok() && answer->body == body) ++good;
   }
   ++ended;
 }
 
 TEST_P(ClientServerTest, ManyRequestsAtOnceGetTheirOwnAnswers) {
-  serve(GetParam());
+  serve(GetParam().tls);
   Loop loop;
   auto client = Client::create(loop, trusting());
   int good = 0;
   int ended = 0;
-  for (int i = 0; i < 20; ++i) loop.spawn(fetch_many(*client, base_ + "/echo", 25, good, ended));
+  for (int i = 0; i < 20; ++i)
+    loop.spawn(fetch_many(*client, GetParam().use, base_ + "/echo", 25, good, ended));
   while (ended < 20) loop.run_until_done(loop.sleep_for(milliseconds(1)));
   EXPECT_EQ(good, 500);
 }
@@ -213,14 +228,14 @@ Task<void> fetch_and_forget(Client& client, ClientRequest request, CancelToken c
 
 // The best of some tries: a busy machine may be late, the mechanism may not.
 TEST_P(ClientServerTest, ACancelledRequestCancelsItsExchangeWithin100Ms) {
-  serve(GetParam());
+  serve(GetParam().tls);
   Loop loop;
   auto client = Client::create(loop, trusting());
   auto best = std::chrono::steady_clock::duration::max();
   for (int n = 1; n <= 20 && best >= milliseconds(100); ++n) {
     CancelToken cancel = CancelToken::create();
     int ended = 0;
-    loop.spawn(fetch_and_forget(*client, make_request("GET", base_ + "/wait"), cancel, ended));
+    loop.spawn(fetch_and_forget(*client, ask("GET", base_ + "/wait"), cancel, ended));
     while (seen_.waiting < n) loop.run_until_done(loop.sleep_for(milliseconds(1)));
     const auto from = std::chrono::steady_clock::now();
     cancel.cancel();
@@ -231,10 +246,10 @@ TEST_P(ClientServerTest, ACancelledRequestCancelsItsExchangeWithin100Ms) {
 }
 
 TEST_P(ClientServerTest, AnAnswerThatIsNotReadHoldsItsWriterBackAndNobodyElse) {
-  serve(GetParam());
+  serve(GetParam().tls);
   Loop loop;
   auto client = Client::create(loop, trusting());
-  auto stuck = loop.run_until_done(client->send(make_request("GET", base_ + "/flood")));
+  auto stuck = loop.run_until_done(client->send(ask("GET", base_ + "/flood")));
   ASSERT_TRUE(stuck.ok());
   size_t before = 1;
   while (before != seen_.written) {  // until it stands still
@@ -242,7 +257,7 @@ TEST_P(ClientServerTest, AnAnswerThatIsNotReadHoldsItsWriterBackAndNobodyElse) {
     loop.run_until_done(loop.sleep_for(milliseconds(50)));
   }
   EXPECT_LT(before, size_t{32} << 20);
-  auto other = loop.run_until_done(fetch(*client, make_request("POST", base_ + "/echo", "x")));
+  auto other = loop.run_until_done(fetch(*client, ask("POST", base_ + "/echo", "x")));
   ASSERT_TRUE(other.ok());
   // Reading lets it go on.
   size_t read = 0;
@@ -256,7 +271,7 @@ TEST_P(ClientServerTest, AnAnswerThatIsNotReadHoldsItsWriterBackAndNobodyElse) {
 }
 
 TEST_P(ClientServerTest, RandomCancelsLeakNothing) {
-  serve(GetParam());
+  serve(GetParam().tls);
   Loop loop;
   ClientOptions options = trusting();
   options.connections_per_host_max = 10;
@@ -274,8 +289,7 @@ TEST_P(ClientServerTest, RandomCancelsLeakNothing) {
     const char* path = std::array{"/echo", "/stream", "/wait"}[random(3)];
     CancelToken cancel = CancelToken::create();
     loop.spawn(fetch_and_forget(
-        *client, make_request("POST", base_ + path, std::string(random(100000), 'x')), cancel,
-        ended));
+        *client, ask("POST", base_ + path, std::string(random(100000), 'x')), cancel, ended));
     timers.push_back(
         loop.after(std::chrono::microseconds(random(300000)), [cancel] { cancel.cancel(); }));
   }
@@ -288,8 +302,14 @@ TEST_P(ClientServerTest, RandomCancelsLeakNothing) {
   EXPECT_EQ(server_->active_exchanges(), 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(ClearAndTls, ClientServerTest, ::testing::Bool(),
-                         [](const auto& each) { return each.param ? "Tls" : "Clear"; });
+INSTANTIATE_TEST_SUITE_P(Ways, ClientServerTest,
+                         ::testing::Values(Way(false, HttpUse::kHttp1), Way(true, HttpUse::kHttp1),
+                                           Way(false, HttpUse::kHttp2), Way(true, HttpUse::kAuto)),
+                         [](const auto& each) {
+                           const bool http2 = each.index >= 2;
+                           return std::string(each.param.tls ? "Tls" : "Clear") +
+                                  (http2 ? "Http2" : "Http1");
+                         });
 
 using TlsTest = ClientServerTest;
 

@@ -281,6 +281,18 @@ HeadFault parse_request_head(std::string_view head, RequestHead& out, Framing& f
   return {};
 }
 
+HeadFault check_http2_target(const RequestHead& head) {
+  if (!all_token(head.method) || head.method.size() > 32) return {400, "invalid method"};
+  if (head.authority.empty() || !valid_authority(head.authority))
+    return {400, "invalid :authority"};
+  const bool whole_server = head.target == "*" && head.method == "OPTIONS";
+  if (!head.target.starts_with('/') && !whole_server) return {400, "the target is not a path"};
+  RequestHead ignored;
+  ignored.method = head.method;
+  bool absolute = false;
+  return parse_target(head.target, ignored, absolute);
+}
+
 HeadFault parse_response_head(std::string_view head, std::string_view method, ResponseHead& out,
                               Framing& framing) {
   out.headers.clear();

@@ -53,6 +53,8 @@ struct HeadFault {
 
 // `head` is a whole head, from its first byte to its empty line.
 HeadFault parse_request_head(std::string_view head, RequestHead& out, Framing& framing);
+// What HTTP/1.1's request line is checked for, on an HTTP/2 request's method, target and authority.
+HeadFault check_http2_target(const RequestHead& head);
 // `method` is the request's: an answer to HEAD has no body. status of the fault is 502.
 HeadFault parse_response_head(std::string_view head, std::string_view method, ResponseHead& out,
                               Framing& framing);

@@ -14,9 +14,18 @@
 
 #include "base/log.h"
 #include "net/http1_internal.h"
+#include "net/http2_internal.h"
+#include "net/server_internal.h"
 #include "net/stream_internal.h"
 
 namespace samplemind::net {
+
+std::string problem_body(int status, std::string_view detail) {
+  std::string body = R"({"type":"about:blank","title":")";
+  body.append(reason_phrase(status)).append(R"(","status":)").append(std::to_string(status));
+  body.append(R"(,"detail":")").append(detail).append("\"}\n");
+  return body;
+}
 
 namespace {
 
@@ -59,6 +68,7 @@ class Connection final : public Exchange {
 
  private:
   enum class Got { kRequest, kClose };
+  Task<bool> begins_http2();
   Task<Got> next_request();
   Task<void> one_exchange();
   Task<bool> skip_body();
@@ -74,6 +84,7 @@ class Connection final : public Exchange {
 
   Shard& shard_;
   std::shared_ptr<Stream> stream_;
+  std::shared_ptr<Http2Server> http2_;  // once the connection has turned out to speak it
   std::string peer_;
   HeadScanner scanner_;
   RequestHead head_;
@@ -101,24 +112,25 @@ class Connection final : public Exchange {
 
 class ServerCore;
 
-class Shard {
+class Shard final : public ServerContext {
  public:
   Shard(ServerCore& core, size_t number);
-  ~Shard();
+  ~Shard() override;
   void accept_on(int fd, const asio::ip::tcp& protocol);
   void run(std::promise<void>& ready);  // the thread
   void begin_drain(milliseconds grace);
 
-  std::string_view date();  // the Date header's value
-  Loop& loop() { return loop_; }
+  std::string_view date() override;
+  Loop& loop() override { return loop_; }
+  const ServerOptions& options() const override;
   ServerCore& core() { return core_; }
-  Handler& handler() { return handler_; }
+  Handler& handler() override { return handler_; }
   void left(Connection* connection);
   void changed();
-  void enter(int by) { active_.fetch_add(by, std::memory_order_relaxed); }
+  void enter(int by) override { active_.fetch_add(by, std::memory_order_relaxed); }
   size_t connections() const { return connections_.load(std::memory_order_relaxed); }
   size_t active() const { return static_cast<size_t>(active_.load(std::memory_order_relaxed)); }
-  bool draining() const { return draining_; }
+  bool draining() const override { return draining_; }
 
  private:
   void accept_next();
@@ -202,6 +214,10 @@ CancelToken Connection::cancel() const {
 }
 
 void Connection::cancel_exchange() {
+  if (http2_) {
+    http2_->cancel_all();
+    return;
+  }
   gone_ = true;
   if (has_cancel_) {
     CancelToken token = cancel_;
@@ -211,7 +227,11 @@ void Connection::cancel_exchange() {
 
 void Connection::drain() {
   draining_ = true;
-  if (!active_) stream_->close();
+  if (http2_) {
+    http2_->drain();
+  } else if (!active_) {
+    stream_->close();
+  }
 }
 
 void Connection::reset_exchange() {
@@ -237,6 +257,13 @@ Task<void> Connection::run() {
         co_await stream_->handshake(tls, true, std::string(), from_now(limits.header_timeout));
     if (!secured.ok()) co_return;
   }
+  bool http2 = stream_->alpn() == "h2";
+  if (!stream_->secure()) http2 = co_await begins_http2();
+  if (http2) {
+    http2_ = Http2Server::create(shard_, stream_, peer_);
+    co_await http2_->run();
+    co_return;
+  }
   for (;;) {
     if (co_await next_request() == Got::kClose) co_return;
     if (++in_a_row_ > limits.pipeline_max) {
@@ -253,6 +280,25 @@ Task<void> Connection::run() {
       co_return;
     }
   }
+}
+
+// Clear text: does the client speak HTTP/2 unasked?
+Task<bool> Connection::begins_http2() {
+  const ServerLimits& limits = shard_.core().options().limits;
+  stream_->set_read_deadline(from_now(limits.idle_timeout));
+  bool begun = false;
+  for (;;) {
+    const std::string_view input = stream_->input().substr(0, kHttp2Preface.size());
+    if (!kHttp2Preface.starts_with(input) || stream_->end() != Stream::End::kOpen) break;
+    if (input.size() == kHttp2Preface.size()) co_return true;
+    if (stream_->read_timed_out()) co_return false;  // next_request() ends it
+    if (!input.empty() && !std::exchange(begun, true))
+      stream_->set_read_deadline(from_now(limits.header_timeout));
+    stream_->pump();
+    co_await stream_->readable.wait();
+  }
+  stream_->set_read_deadline(SteadyTime::max());
+  co_return false;
 }
 
 // Waits for the next head. Ends the connection itself (answering where that helps) when none comes.
@@ -307,13 +353,6 @@ Task<Connection::Got> Connection::next_request() {
     in_a_row_ = 0;
     co_await stream_->readable.wait();
   }
-}
-
-std::string problem_body(int status, std::string_view detail) {
-  std::string body = R"({"type":"about:blank","title":")";
-  body.append(reason_phrase(status)).append(R"(","status":)").append(std::to_string(status));
-  body.append(R"(,"detail":")").append(detail).append("\"}\n");
-  return body;
 }
 
 // Answers what never became a request, and ends the connection.
@@ -633,6 +672,10 @@ void Connection::abort() {
 
 Shard::Shard(ServerCore& core, size_t number) : core_(core), number_(number) {}
 Shard::~Shard() = default;
+
+const ServerOptions& Shard::options() const {
+  return core_.options();
+}
 
 void Shard::accept_on(int fd, const asio::ip::tcp& protocol) {
   acceptor_.emplace(loop_.rep().io);

@@ -1,4 +1,5 @@
-// The HTTP server: one listener and one loop a shard; a connection stays on its shard. Handlers are
+// The HTTP server, HTTP/1.1 and HTTP/2 (over TLS by ALPN, on clear text by prior knowledge) on the
+// same port: one listener and one loop a shard; a connection stays on its shard. Handlers are
 // coroutines that get an Exchange: the request, its body as a stream, and the answer, whole or
 // streamed with back-pressure.
 #pragma once
@@ -31,6 +32,8 @@ struct ServerLimits {
       30000};  // a client that takes nothing for so long is gone
   size_t pipeline_max =
       64;  // pipelined requests served in a row before other connections have their turn
+  size_t streams_max = 100;          // HTTP/2: requests at once on one connection
+  size_t stream_window = 256 << 10;  // HTTP/2: bytes of a body that wait for their handler at most
 };
 
 struct TlsServerOptions {
@@ -59,9 +62,9 @@ class Exchange {
   virtual const RequestHead& request() const = 0;
   virtual std::string_view peer_address() const = 0;  // "127.0.0.1"
   virtual bool secure() const = 0;                    // TLS
-  // Fires when the client goes away or the server is stopped for good. A client that ends its own
-  // sending counts as gone: what a handler still answers reaches it, but one that obeys this token
-  // gives up.
+  // Fires when the client goes away (HTTP/2: or resets its request) or the server is stopped for
+  // good. A client that ends its own sending counts as gone: what a handler still answers reaches
+  // it, but one that obeys this token gives up.
   virtual CancelToken cancel() const = 0;
 
   // The next piece of the body; empty at its end. The view is valid until the next call.

@@ -61,13 +61,15 @@ std::string openssl_error() {
   return text;
 }
 
-constexpr unsigned char kAlpn[] = "\x08http/1.1";
+constexpr unsigned char kAlpnHttp1[] = "\x08http/1.1";
+constexpr unsigned char kAlpnHttp2[] = "\x02h2";
+constexpr unsigned char kAlpnBoth[] = "\x02h2\x08http/1.1";
 
 int choose_alpn(SSL*, const unsigned char** out, unsigned char* size, const unsigned char* offered,
                 unsigned int offered_size, void*) {
   unsigned char* chosen = nullptr;
-  if (SSL_select_next_proto(&chosen, size, kAlpn, sizeof kAlpn - 1, offered, offered_size) !=
-      OPENSSL_NPN_NEGOTIATED) {
+  if (SSL_select_next_proto(&chosen, size, kAlpnBoth, sizeof kAlpnBoth - 1, offered,
+                            offered_size) != OPENSSL_NPN_NEGOTIATED) {
     return SSL_TLSEXT_ERR_NOACK;  // the client may still speak HTTP/1.1 without saying so
   }
   *out = chosen;
@@ -101,7 +103,6 @@ Result<SslContext> make_client_context(const std::string& ca_file) {
                  "install ca-certificates, or name a readable PEM file");
   }
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
-  SSL_CTX_set_alpn_protos(context.get(), kAlpn, sizeof kAlpn - 1);
   return context;
 }
 
@@ -183,7 +184,7 @@ Task<Result<void>> Stream::connect(asio::ip::tcp::endpoint to, SteadyTime deadli
 }
 
 Task<Result<void>> Stream::handshake(SSL_CTX* context, bool server, std::string host,
-                                     SteadyTime deadline) {
+                                     SteadyTime deadline, Offer offer) {
   ssl_.reset(SSL_new(context));
   BIO* bio = BIO_new(socket_bio());
   if (!ssl_ || bio == nullptr) co_return Error(ErrorCode::kInternal, "TLS: " + openssl_error());
@@ -194,6 +195,11 @@ Task<Result<void>> Stream::handshake(SSL_CTX* context, bool server, std::string 
     SSL_set_accept_state(ssl_.get());
   } else {
     SSL_set_connect_state(ssl_.get());
+    const auto [protocols, size] = offer == Offer::kHttp1 ? std::pair(kAlpnHttp1, sizeof kAlpnHttp1)
+                                   : offer == Offer::kHttp2
+                                       ? std::pair(kAlpnHttp2, sizeof kAlpnHttp2)
+                                       : std::pair(kAlpnBoth, sizeof kAlpnBoth);
+    SSL_set_alpn_protos(ssl_.get(), protocols, static_cast<unsigned>(size - 1));
     ErrorCodeAsio not_literal;
     asio::ip::make_address(host, not_literal);
     if (not_literal) {
@@ -238,6 +244,14 @@ Task<Result<void>> Stream::handshake(SSL_CTX* context, bool server, std::string 
   read_deadline_ = SteadyTime::max();
   handshaken_ = true;
   co_return ok();
+}
+
+std::string_view Stream::alpn() const {
+  if (!ssl_) return {};
+  const unsigned char* name = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(ssl_.get(), &name, &size);
+  return {reinterpret_cast<const char*>(name), size};
 }
 
 std::string Stream::tls_error(const char* what) const {

@@ -43,9 +43,12 @@ class Stream : public std::enable_shared_from_this<Stream> {
 
   // -- connecting. Deadlines of all tasks: read_deadline / write_deadline below.
   Task<Result<void>> connect(asio::ip::tcp::endpoint to, SteadyTime deadline);
+  enum class Offer { kHttp1, kHttp2, kBoth };  // client: the protocols named by ALPN
   // Makes it TLS. `host` (client side) is checked against the certificate and sent as SNI.
-  Task<Result<void>> handshake(SSL_CTX* context, bool server, std::string host,
-                               SteadyTime deadline);
+  Task<Result<void>> handshake(SSL_CTX* context, bool server, std::string host, SteadyTime deadline,
+                               Offer offer = Offer::kHttp1);
+  // What ALPN has chosen: "h2", "http/1.1" or nothing.
+  std::string_view alpn() const;
 
   // -- input
   std::string_view input() const { return {buffer_.get() + begin_, end_ - begin_}; }
