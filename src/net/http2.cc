@@ -442,7 +442,8 @@ void Http2Session::feed(std::string_view bytes) {
   const ssize_t used = nghttp2_session_mem_recv(
       session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
   if (used >= 0) return;
-  const bool flood = !why_.empty() || used == NGHTTP2_ERR_FLOODED;
+  const bool flood =
+      !why_.empty() || used == NGHTTP2_ERR_FLOODED || used == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
   if (why_.empty()) why_ = nghttp2_strerror(static_cast<int>(used));
   close(flood ? Http2Code::kEnhanceYourCalm : Http2Code::kProtocolError, why_);
 }
