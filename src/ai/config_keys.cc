@@ -14,6 +14,9 @@ std::vector<ConfigKey> config_keys() {
       {"ai.openai.default_model", kString, "gpt-4o-mini", "What 'auto' means there"},
       {"ai.openai.first_byte_timeout", kDurationMs, "60s",
        "How long it may take to begin its answer"},
+      {"ai.openai.http", kString, "auto",
+       "auto: HTTP/2 where its TLS offers it, HTTP/1.1 on clear text; 1: only HTTP/1.1; 2: only "
+       "HTTP/2, on clear text without asking first"},
       {"ai.ollama.host", kString, "127.0.0.1:11434", "Where Ollama listens", {"OLLAMA_HOST"}},
       {"ai.ollama.default_model", kString, "",
        "What 'auto' means there; empty: the first recommended model that is installed, else the "

@@ -120,6 +120,7 @@ class HttpProvider : public Provider {
     r.first_byte_timeout = timeouts_.first_byte;
     r.idle_timeout = timeouts_.idle;
     r.total_timeout = timeouts_.total;
+    r.use = use_;
     return r;
   }
 
@@ -162,6 +163,7 @@ class HttpProvider : public Provider {
   std::string key_;
   std::string config_error_;
   Timeouts timeouts_{};
+  net::HttpUse use_ = net::HttpUse::kAuto;
 };
 
 class OpenAi final : public HttpProvider {
@@ -174,6 +176,13 @@ class OpenAi final : public HttpProvider {
       base_ = *url;
     } else {
       config_error_ = "ai.openai.base_url: " + url.error().message();
+    }
+    if (const std::string http = config.string("ai.openai.http"); http == "1") {
+      use_ = net::HttpUse::kHttp1;
+    } else if (http == "2") {
+      use_ = net::HttpUse::kHttp2;
+    } else if (http != "auto") {
+      config_error_ = "ai.openai.http: '" + http + "' is none of auto, 1, 2";
     }
     key_ = config.string("ai.openai.api_key");
     while (!key_.empty() && (key_.back() == '\n' || key_.back() == '\r' || key_.back() == ' '))

@@ -104,12 +104,14 @@ std::vector<Headers::Field> request_fields(const ClientRequest& request) {
   return fields;
 }
 
-// Why a stream that has ended gave no answer, and whether another connection may be asked.
+// Why a stream that has ended gave no answer, and whether another connection may be asked: the
+// request was not looked at; or the connection was closed while it was idle; or asking twice does
+// no harm (RFC 9110 9.2.2).
 Error no_answer(SendContext& context, const Http2Stream& stream, const Http2Connection& connection,
-                uint64_t received_before) {
-  const bool silent = connection.served && connection.session->ended() &&
-                      connection.session->bytes_received() == received_before;
-  context.again = stream.unprocessed() || silent;
+                uint64_t received_before, bool safe) {
+  const bool closed = connection.served && connection.session->ended();
+  const bool silent = connection.session->bytes_received() == received_before;
+  context.again = stream.unprocessed() || (closed && (silent || safe));
   if (stream.close_code() == static_cast<uint32_t>(Http2Code::kHttp11Required) &&
       context.target.use == HttpUse::kAuto) {
     context.core->learn(context.target.key, Spoken::kHttp1);
@@ -136,7 +138,8 @@ Task<Sent> send_http2(SendContext& context, ClientRequest& request, Http2Lease l
   while (!stream->head_done()) {
     if (context.cancel.cancelled()) co_return cancelled_error();
     if (stream->closed()) {
-      Error error = no_answer(context, *stream, connection, received_before);
+      const bool safe = request.method == "GET" || request.method == "HEAD";
+      Error error = no_answer(context, *stream, connection, received_before, safe);
       if (context.again) request.body = std::move(stream->request_body);
       co_return error;
     }

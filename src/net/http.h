@@ -1,4 +1,4 @@
-// HTTP's nouns, the same for HTTP/1.1 and (later) HTTP/2, server and client (RFC 9110).
+// HTTP's nouns, the same for HTTP/1.1 and HTTP/2, server and client (RFC 9110).
 #pragma once
 
 #include <cstdint>
