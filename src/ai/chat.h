@@ -16,6 +16,8 @@ struct Usage {
   int64_t output_tokens = 0;
   int64_t cache_write_tokens = 0;  // part of input_tokens that the provider stored in that cache
   int64_t reasoning_tokens = 0;    // part of output_tokens
+  int64_t audio_input_tokens = 0;  // part of input_tokens
+  int64_t audio_output_tokens = 0;  // part of output_tokens
   bool reported = false;           // false: the provider said nothing
   std::string openai_json;  // the provider's own account in OpenAI's dialect, when it gave one
 };
