@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "audio/facts_json.h"
+
 namespace samplemind::audio {
 
 namespace {
@@ -54,6 +56,7 @@ void write_json_fields(JsonWriter& w, const Analysis& a) {
   w.field("content", a.content).field("kind", a.kind);
   w.field("kind_confidence", rounded(a.kind_confidence, 1000));
   w.field("note_midi", rounded(a.note_midi, 100));
+  write_facts(w, a);
   w.field("warnings", a.warnings);
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "audio/facts.h"
 #include "audio/parts.h"
 #include "base/result.h"
 
@@ -61,6 +62,20 @@ struct Analysis {
   // What makes it sound as it does, for comparing (feature/descriptor.h); empty for silence. Bytes,
   // not part of the JSON.
   std::string descriptor;
+
+  // Level detailed (facts.h).
+  std::optional<Curve> onset_strength;
+  std::optional<ChromaFacts> chroma;
+  std::optional<TimbreFacts> timbre;
+  std::optional<SpectrumFacts> spectrum;
+  std::optional<EnvelopeFacts> envelope;
+  std::optional<StereoFacts> stereo;
+  std::optional<double> f0_hz;  // of a tonal one-shot: note_midi as a frequency
+  // Level professional.
+  std::optional<HarmonicPercussiveFacts> harmonic_percussive;
+  std::optional<GrooveFacts> groove;
+  std::optional<BandFacts> bands;
+  std::optional<QualityFacts> quality;
 
   // What the reader should know, such as "the header promises 12.0 s, the file holds 3.1 s".
   std::vector<std::string> warnings;

@@ -19,8 +19,8 @@ constexpr float kClearAttack = 0.25f;  // of onset strength: a drum has 1, a bow
 constexpr float kSilence = 1e-5f;      // -100 dBFS: below it a sound has no features
 
 // Parts that rest on what kind of content it is, and those that rest on the onset envelope.
-constexpr Parts kByContent{Part::kTempo, Part::kKey,    Part::kKind,
-                           Part::kPitch, Part::kGroove, Part::kEnvelope};
+constexpr Parts kByContent{Part::kTempo,  Part::kKey,      Part::kKind,   Part::kPitch,
+                           Part::kGroove, Part::kEnvelope, Part::kQuality};
 constexpr Parts kByOnsets{Part::kTempo, Part::kKind, Part::kOnsets, Part::kGroove,
                           Part::kDescriptor};
 
@@ -31,7 +31,8 @@ Measurement::Measurement(const StreamInfo& info, Parts parts)
       parts_(parts),
       level_(info.channels, info.sample_rate_hz),
       resampler_(info.sample_rate_hz, kAnalysisRateHz),
-      engine_(kAnalysisRateHz) {
+      engine_(kAnalysisRateHz),
+      details_(parts, info.channels, kAnalysisRateHz, engine_) {
   if (parts_.has(Part::kDigests)) {
     audio_hash_.emplace();
     for (const int n : {info.sample_rate_hz, info.channels}) {
@@ -40,7 +41,7 @@ Measurement::Measurement(const StreamInfo& info, Parts parts)
       audio_hash_->update(std::string_view(bytes, 4));
     }
   }
-  if (parts_.any({Part::kLoudness, Part::kLevels})) {
+  if (parts_.any({Part::kLoudness, Part::kLevels, Part::kQuality})) {
     loudness_.emplace(info.channels, info.sample_rate_hz, parts_.has(Part::kLoudness));
   }
   // A header that promises more than a loop's length settles the content without listening.
@@ -63,9 +64,10 @@ void Measurement::feed(std::span<const float> interleaved, size_t frames) {
   const auto channels = static_cast<size_t>(info_.channels);
   interleaved = interleaved.first(frames * channels);
   frames_ += frames;
-  if (parts_.any({Part::kLevels, Part::kLoudness})) level_.feed(interleaved);
+  if (parts_.any({Part::kLevels, Part::kLoudness, Part::kQuality})) level_.feed(interleaved);
   if (audio_hash_) audio_hash_->update(std::as_bytes(interleaved));
   if (loudness_) loudness_->feed(interleaved);
+  details_.feed(interleaved);
   if (!mono_wanted_) return;
   // Values too small to hear become 0 once here: no denormals further on.
   const float scale = 1.0f / static_cast<float>(channels);
@@ -76,12 +78,15 @@ void Measurement::feed(std::span<const float> interleaved, size_t frames) {
     mono_peak_ = std::max(mono_peak_, std::abs(x));
     mono_[i] = x;
   }
-  spread(resampler_.process(std::span<const float>(mono_).first(frames)));
+  const auto mono = std::span<const float>(mono_).first(frames);
+  details_.feed_full_mono(mono);
+  spread(resampler_.process(mono));
 }
 
 void Measurement::spread(std::span<const float> mono) {
   engine_.feed(mono);
   if (profile_) profile_->feed(mono);
+  details_.feed_mono(mono);
   const auto room = static_cast<size_t>(kPitchSpan_s * kAnalysisRateHz) -
                     std::min(static_cast<size_t>(kPitchSpan_s * kAnalysisRateHz), head_.size());
   head_.insert(head_.end(), mono.begin(),
@@ -107,6 +112,13 @@ Analysis Measurement::finish() {
   measure_levels(a);
   measure_loudness(a);
   if (mono_wanted_ && mono_peak_ > kSilence) hear(a);
+  if (level_.peak() > kSilence || mono_peak_ > kSilence) {
+    const double true_peak = loudness_ ? loudness_->true_peak().value_or(0) : 0;
+    details_.finish(
+        a, level_.peak(), true_peak,
+        strength_ ? std::span<const float>(strength_->full()) : std::span<const float>(),
+        kRhythmFps);
+  }
   return a;
 }
 
@@ -121,7 +133,7 @@ void Measurement::measure_levels(Analysis& a) const {
 }
 
 void Measurement::measure_loudness(Analysis& a) const {
-  if (!loudness_) return;
+  if (!loudness_ || !parts_.any({Part::kLoudness, Part::kLevels})) return;
   a.true_peak_dbtp = loudness_->true_peak_dbtp();
   if (!parts_.has(Part::kLoudness)) return;
   a.loudness_lufs = loudness_->integrated_lufs();
@@ -158,6 +170,8 @@ void Measurement::hear(Analysis& a) const {
   if (parts_.any(kByContent)) a.content = content(a);
   if (a.content == "oneshot") {
     if (parts_.any({Part::kKind, Part::kPitch})) a.note_midi = find_note(head_, kAnalysisRateHz);
+    if (parts_.has(Part::kPitch) && a.note_midi)
+      a.f0_hz = 440 * std::exp2((*a.note_midi - 69) / 12);
     return;
   }
   if (parts_.any({Part::kTempo, Part::kGroove}) && a.duration_s >= kRhythmMin_s) {

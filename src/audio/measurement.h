@@ -15,6 +15,7 @@
 #include "audio/decode/decoder.h"
 #include "audio/dsp/frames.h"
 #include "audio/dsp/resample.h"
+#include "audio/feature/details.h"
 #include "audio/feature/key.h"
 #include "audio/feature/level.h"
 #include "audio/feature/loudness.h"
@@ -61,6 +62,7 @@ class Measurement {
   std::optional<SoundProfile> profile_;
   MonoResampler resampler_;
   FrameEngine engine_;
+  DetailMeters details_;  // levels detailed and professional
 };
 
 }  // namespace samplemind::audio

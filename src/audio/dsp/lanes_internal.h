@@ -9,7 +9,10 @@
 #define SAMPLEMIND_AUDIO_DSP_LANES_INTERNAL_H
 #endif
 
+#include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
+
+#include <cmath>
 
 HWY_BEFORE_NAMESPACE();
 namespace samplemind::audio {
@@ -145,6 +148,12 @@ HWY_INLINE F8 sub(F8 a, F8 b) {
 HWY_INLINE F8 mul(F8 a, F8 b) {
   return each([&](int l) { return a.v[l] * b.v[l]; });
 }
+HWY_INLINE F8 divide(F8 a, F8 b) {
+  return each([&](int l) { return a.v[l] / b.v[l]; });
+}
+HWY_INLINE F8 logarithm(F8 a) {
+  return each([&](int l) { return std::log(a.v[l]); });
+}
 HWY_INLINE F8 minimum(F8 a, F8 b) {
   return each([&](int l) { return a.v[l] < b.v[l] ? a.v[l] : b.v[l]; });
 }
@@ -163,12 +172,21 @@ HWY_INLINE F8 absolute(F8 a) {
 SM_F8_BINARY(add, hn::Add(a, b))
 SM_F8_BINARY(sub, hn::Sub(a, b))
 SM_F8_BINARY(mul, hn::Mul(a, b))
+SM_F8_BINARY(divide, hn::Div(a, b))
 SM_F8_BINARY(minimum, hn::Min(a, b))
 SM_F8_BINARY(maximum, hn::Max(a, b))
 SM_F8_UNARY(square_root, hn::Sqrt(a))
 SM_F8_UNARY(absolute, hn::Abs(a))
 #undef SM_F8_UNARY
 #undef SM_F8_BINARY
+// Natural; REQUIRES: x > 0.
+HWY_INLINE F8 logarithm(F8 x) {
+#if SM_LANES == SM_LANES_WHOLE
+  return {hn::Log(D8(), x.v)};
+#else
+  return {hn::Log(D4(), x.lo), hn::Log(D4(), x.hi)};
+#endif
+}
 #endif
 
 // Four samples from each of eight rows, `stride` floats apart, turned so that out[j] holds sample j

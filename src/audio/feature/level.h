@@ -2,6 +2,7 @@
 // memory does not grow with the sound.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -23,7 +24,7 @@ class LevelMeter {
   void feed(std::span<const float> interleaved);  // whole frames
   // Nothing for digital silence (below -100 dBFS) and for no sound at all.
   std::optional<Levels> levels() const;
-  double peak() const { return peak_; }  // linear, of all samples
+  double peak() const { return std::max(peak_, pending_); }  // linear, of all samples
 
  private:
   void step(float loudest);

@@ -215,10 +215,16 @@ std::optional<double> LoudnessMeter::range_lu() const {
   return lufs(at(0.95)) - lufs(at(0.10));
 }
 
-std::optional<double> LoudnessMeter::true_peak_dbtp() const {
+std::optional<double> LoudnessMeter::true_peak() const {
   const double peak = *std::max_element(peaks_.begin(), peaks_.end());
   if (peak <= 0 || !std::isfinite(peak)) return std::nullopt;
-  return 20 * std::log10(peak);
+  return peak;
+}
+
+std::optional<double> LoudnessMeter::true_peak_dbtp() const {
+  const auto peak = true_peak();
+  if (!peak) return std::nullopt;
+  return 20 * std::log10(*peak);
 }
 
 }  // namespace samplemind::audio

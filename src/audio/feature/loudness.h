@@ -29,6 +29,7 @@ class LoudnessMeter {
   std::optional<double> integrated_lufs() const;
   std::optional<double> range_lu() const;
   std::optional<double> true_peak_dbtp() const;
+  std::optional<double> true_peak() const;  // linear
   // Linear, of one channel; at least its largest sample.
   double true_peak(size_t channel) const { return peaks_[channel]; }
 
