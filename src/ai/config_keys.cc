@@ -62,6 +62,14 @@ std::vector<ConfigKey> config_keys() {
       {"cache.length", kBool, "false", "Keep answers that were cut by their length, too"},
       {"cache.sampling", kString, "cache",
        "Requests with a temperature above 0: 'cache' or 'bypass'"},
+      {"cache.warm.file", kString, "",
+       "A list of requests or prompts that the service asks ahead of time ('samplemind cache "
+       "warm')"},
+      {"cache.warm.every", kDurationMs, "1d",
+       "How often it goes through the list; 0s: at its start only"},
+      {"cache.warm.model", kString, "auto", "What plain prompts of the list are put to"},
+      {"cache.warm.concurrency", kInteger, "2", "Requests of the list at once, 1 to 64"},
+      {"cache.warm.budget_usd", kNumber, "", "Dollars that one run may spend; empty: no limit"},
       {"cache.redis.url", kStringList, "",
        "A third tier that several services share: redis://host:6379 (rediss:// for TLS); for a "
        "cluster some of its servers"},

@@ -12,6 +12,7 @@
 #include "ai/gateway/wishes.h"
 #include "ai/money.h"
 #include "net/client.h"
+#include "net/offload.h"
 
 namespace samplemind::ai {
 
@@ -114,6 +115,7 @@ class Shard final : public GatewayShard {
         co_return out;
       }
     }
+    if (options.only_if_cached) co_return Error(ErrorCode::kNotFound, "no cached answer");
     FlightPtr flight = caller_.join(p, body, out.cache);
     const Follower follower(*flight, options.cancel);
     size_t read = 0;
@@ -171,6 +173,32 @@ class Shard final : public GatewayShard {
     Provider* ollama = resolver_.providers().front().get();
     co_return co_await ollama->pull(*client_, std::move(model), std::move(on_progress),
                                     std::move(cancel));
+  }
+
+  net::Task<Result<Cleared>> clear_cache(CacheFilter filter) override {
+    GatewayCore* core = core_.get();
+    core->negative.clear();
+    std::function<Result<uint64_t>()> work = [core, filter] {
+      return Result<uint64_t>(core->cache_admin().erase(filter, core->clock.unix_ms()));
+    };
+    auto local = co_await net::offload<uint64_t>(core->disk_readers, std::move(work));
+    if (!local.ok()) co_return std::move(local).error();
+    Cleared out;
+    out.entries = *local;
+    if (RedisCache* redis = cache_.redis()) {
+      std::function<bool(const CacheRecord&)> wanted;
+      if (!filter.any()) {
+        const int64_t now_ms = core->clock.unix_ms();
+        wanted = [filter, now_ms](const CacheRecord& r) { return filter.fits(r, now_ms); };
+      }
+      auto erased = co_await redis->erase_if(std::move(wanted));
+      if (erased.ok()) {
+        out.redis_entries = *erased;
+      } else {
+        out.redis_problem = erased.error().message();
+      }
+    }
+    co_return out;
   }
 
   size_t connections() const override { return client_->connections(); }

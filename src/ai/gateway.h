@@ -29,6 +29,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ai/cache/admin.h"
 #include "ai/cache/record.h"
 #include "ai/chat.h"
 #include "ai/provider.h"
@@ -57,6 +58,20 @@ struct CacheStats {
   uint64_t misses = 0;
   uint64_t coalesced = 0;
   uint64_t saved_microusd = 0;
+  uint64_t memory_bytes_max = 0;
+  uint64_t disk_bytes_max = 0;  // 0: no disk tier
+  uint64_t disk_dropped = 0;    // not written: the queue or the disk was full
+  uint64_t disk_damaged = 0;    // entries that were damaged and removed
+  std::string redis;            // where it is; empty: no such tier
+  uint64_t redis_errors = 0;
+  uint64_t redis_dropped = 0;
+};
+
+// What a clearing removed.
+struct Cleared {
+  uint64_t entries = 0;  // in memory and on disk
+  uint64_t redis_entries = 0;
+  std::string redis_problem;  // why Redis was not cleared; empty when it was, or is not used
 };
 
 class Gateway {
@@ -70,6 +85,9 @@ class Gateway {
   virtual ~Gateway() = default;
   virtual CacheStats cache_stats() const = 0;
   virtual void flush() = 0;  // what is to be written to disk is written
+  // For the cache's own routes. What it does may wait for the disk: not on a loop's thread.
+  virtual CacheAdmin cache_admin() = 0;
+  virtual void cache_import(const RecordPtr& record) = 0;  // may wait for the disk
 };
 
 // Where an HTTP answer goes. The server implements it over its exchange.
@@ -91,7 +109,8 @@ struct CallContext {
 };
 
 struct AskOptions {
-  bool fresh = false;  // ask the model again and replace what is cached
+  bool fresh = false;           // ask the model again and replace what is cached
+  bool only_if_cached = false;  // kNotFound instead of a call
   net::CancelToken cancel;
 };
 
@@ -123,6 +142,8 @@ class GatewayShard {
   virtual net::Task<Result<void>> pull(std::string model,
                                        std::function<void(const PullProgress&)> on_progress,
                                        net::CancelToken cancel) = 0;
+  // All tiers, also refusals that are kept for seconds. `filter` without anything clears all.
+  virtual net::Task<Result<Cleared>> clear_cache(CacheFilter filter) = 0;
   virtual size_t connections() const = 0;
 };
 

@@ -162,8 +162,17 @@ Result<std::unique_ptr<ApiClient>> ApiClient::open(const Context& context, Need 
 }
 
 Result<JsonValue> ApiClient::get(std::string target) {
+  return one("GET", std::move(target), {});
+}
+
+Result<JsonValue> ApiClient::post(std::string target, std::string body) {
+  return one("POST", std::move(target), std::move(body));
+}
+
+Result<JsonValue> ApiClient::one(std::string method, std::string target, std::string sent) {
   std::string body;
-  Call call{"GET", std::move(target), {}, [&body](int, std::string_view piece) { body += piece; }};
+  Call call{std::move(method), std::move(target), std::move(sent),
+            [&body](int, std::string_view piece) { body += piece; }};
   SM_TRY(const int status, perform(std::move(call), nullptr));
   auto value = JsonValue::parse(body);
   if (status >= 400) return error_from_problem(value.ok() ? *value : JsonValue(), status);

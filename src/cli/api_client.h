@@ -30,6 +30,8 @@ class ApiClient {
 
   // An answer of one JSON value. Problem details become an Error with title, detail and hint.
   Result<JsonValue> get(std::string target);
+  // The same for a POST.
+  Result<JsonValue> post(std::string target, std::string body);
   // An answer of JSON lines. An {"type":"error"} line, or an answer that was cut, is an Error
   // (after the lines before it). `cancel` (optional) ends it with kCancelled once set.
   Result<void> stream(std::string target, std::string body,
@@ -43,6 +45,9 @@ class ApiClient {
     // Pieces of the answer with its status, as they come.
     std::function<void(int status, std::string_view piece)> on_piece;
   };
+
+ private:
+  Result<JsonValue> one(std::string method, std::string target, std::string body);
 
  protected:
   // Gives the status once the answer ended properly.

@@ -56,6 +56,12 @@ const CommandEntry kCommands[] = {
      "  samplemind models\n  samplemind models --json", add_models},
     {"pull-models", kModels, "Fetch models for Ollama: the recommended ones, or those you name",
      "  samplemind pull-models\n  samplemind pull-models qwen2.5:0.5b", add_pull_models},
+    {"cache", kModels, "Answers that are kept: see, clear, fill ahead of time, move",
+     "  samplemind cache stats\n  samplemind cache ls --model gpt-4o-mini\n"
+     "  samplemind cache clear --older-than 7d\n"
+     "  samplemind cache warm prompts.txt --model openai/gpt-4o-mini --budget 0.50\n"
+     "  samplemind cache export answers.jsonl",
+     add_cache},
     {"config", kMore, "Every setting, its value and where it comes from",
      "  samplemind config\n  samplemind config server.port", add_config},
     {"bench", kMore, "How fast this machine is: cached answers, analysis",

@@ -25,6 +25,7 @@ Run add_search(CLI::App& command, Context& context);
 Run add_ask(CLI::App& command, Context& context);
 Run add_models(CLI::App& command, Context& context);
 Run add_pull_models(CLI::App& command, Context& context);
+Run add_cache(CLI::App& command, Context& context);
 Run add_config(CLI::App& command, Context& context);
 Run add_bench(CLI::App& command, Context& context);
 Run add_profile(CLI::App& command, Context& context);

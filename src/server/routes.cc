@@ -21,6 +21,7 @@
 #include "page_html.h"
 #include "page_js.h"
 #include "server/audio_body.h"
+#include "server/cache_routes.h"
 #include "server/ndjson_stream.h"
 #include "server/openapi.h"
 #include "server/responses.h"
@@ -239,30 +240,30 @@ Task<void> post_scan(Call call) {
   }
   Engine& engine = call.engine();
   const NdjsonStream stream(call.shard.loop);
-  std::function<std::string(const std::atomic<bool>&)> work =
-      [&engine, stream, paths](const std::atomic<bool>& cancel) {
-        library::ScanOptions options;
-        options.paths = paths;
-        options.threads = static_cast<size_t>(
-            std::max<int64_t>(0, engine.config.integer("library.scan_threads")));
-        options.cancel = &cancel;
-        options.on_progress = [&stream](const library::ScanProgress& p) {
-          std::string line;
-          JsonWriter w(line);
-          write_progress(w, p);
-          stream.push(std::move(line), true);
-        };
-        const auto report = library::scan(*engine.catalogue, options);
-        if (!report.ok()) return error_line(report.error());
-        log::info("scan", {{"found", report->found},
-                           {"measured", report->measured},
-                           {"broken", report->broken},
-                           {"seconds", report->elapsed_s}});
-        std::string line;
-        JsonWriter w(line);
-        write_report(w, *report);
-        return line;
-      };
+  std::function<std::string(const std::atomic<bool>&)> work = [&engine, stream, paths](
+                                                                  const std::atomic<bool>& cancel) {
+    library::ScanOptions options;
+    options.paths = paths;
+    options.threads =
+        static_cast<size_t>(std::max<int64_t>(0, engine.config.integer("library.scan_threads")));
+    options.cancel = &cancel;
+    options.on_progress = [&stream](const library::ScanProgress& p) {
+      std::string line;
+      JsonWriter w(line);
+      write_progress(w, p);
+      stream.push(std::move(line), true);
+    };
+    const auto report = library::scan(*engine.catalogue, options);
+    if (!report.ok()) return error_line(report.error());
+    log::info("scan", {{"found", report->found},
+                       {"measured", report->measured},
+                       {"broken", report->broken},
+                       {"seconds", report->elapsed_s}});
+    std::string line;
+    JsonWriter w(line);
+    write_report(w, *report);
+    return line;
+  };
   std::function<void(std::string)> after = [stream](std::string line) {
     stream.push(std::move(line), false);
     stream.close();
@@ -782,6 +783,33 @@ const std::vector<Route>& routes() {
       {{"POST", "/api/v1/models/pull", "ai", "Pull models into Ollama", "", "PullRequest", kNdjson,
         "PullLine"},
        post_pull},
+      {{"GET", "/api/v1/cache/stats", "cache", "Hits, savings, sizes", "", "", kJson, "CacheStats"},
+       [](Call c) { return get_cache_stats(c.shard, c.exchange); }},
+      {{"GET", "/api/v1/cache/entries", "cache", "The cached answers, the oldest first",
+        "key:string:its first digits;model:string:name or provider/name;provider:string:such as "
+        "openai;tenant:string:whose;older_than:string:stored longer ago, 12h or "
+        "7d;limit:integer:1 to 1000;cursor:string:of the page before",
+        "", kJson, "CachePage"},
+       [](Call c) { return get_cache_entries(c.shard, c.exchange); }},
+      {{"GET", "/api/v1/cache/entries/{key}", "cache",
+        "One of them with its answer; the first digits of its key are enough", "", "", kJson,
+        "CacheEntry"},
+       [](Call c) { return get_cache_entry(c.shard, c.exchange, std::move(c.id)); }},
+      {{"POST", "/api/v1/cache/clear", "cache",
+        "Remove those that fit all that is given, from every tier", "", "CacheClear", kJson,
+        "CacheCleared"},
+       [](Call c) { return post_cache_clear(c.shard, c.exchange); }},
+      {{"POST", "/api/v1/cache/warm", "cache",
+        "Ask a list of requests or prompts ahead of time; lines of progress, then the report. It "
+        "ends when the client leaves; what was answered is kept",
+        "", "CacheWarm", kNdjson, "CacheWarmLine"},
+       [](Call c) { return post_cache_warm(c.shard, c.exchange); }},
+      {{"POST", "/api/v1/cache/export", "cache", "Cached answers as lines that import takes", "",
+        "CacheFilter", kNdjson, ""},
+       [](Call c) { return post_cache_export(c.shard, c.exchange); }},
+      {{"POST", "/api/v1/cache/import", "cache", "Take in lines of an export", "", "", kJson,
+        "CacheImported"},
+       [](Call c) { return post_cache_import(c.shard, c.exchange); }},
       {{"GET", "/api/v1/status", "admin", "Version, library, providers, cache", "", "", kJson,
         "Status"},
        get_status},

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "net/server.h"
+#include "server/cache_routes.h"
 #include "server/responses.h"
 #include "server/routes.h"
 
@@ -96,9 +97,11 @@ Result<int> run_service(Engine& engine) {
   const bool tls = !options.tls.certificate_file.empty();
   // A shard's engine part lives on the shard's loop: it is owned by the handler made there, and
   // goes with it.
-  net::Server::HandlerFactory factory = [&engine, policy](net::Loop& loop, size_t) -> net::Handler {
+  net::Server::HandlerFactory factory = [&engine, policy](net::Loop& loop,
+                                                          size_t number) -> net::Handler {
     auto shard = std::make_shared<EngineShard>(engine, loop);
     net::Handler inner = make_handler(*shard, policy);
+    if (number == 0) loop.spawn(warm_on_schedule(*shard));
     return [shard, inner = std::move(inner)](net::Exchange& exchange) { return inner(exchange); };
   };
   SM_TRY(const std::unique_ptr<net::Server> server,

@@ -1,5 +1,7 @@
 #include "ai/cache/memory.h"
 
+#include <vector>
+
 namespace samplemind::ai {
 
 MemoryCache::MemoryCache(size_t bytes_max) : stripe_bytes_max_(bytes_max / kStripes) {}
@@ -108,6 +110,18 @@ void MemoryCache::clear() {
     s.ghosts.clear();
     s.ghost_places.clear();
     s.bytes = s.small_bytes = 0;
+  }
+}
+
+void MemoryCache::each(const std::function<void(const RecordPtr&)>& each) const {
+  std::vector<RecordPtr> found;
+  for (const Stripe& s : stripes_) {
+    found.clear();
+    {
+      const std::lock_guard lock(s.mutex);
+      for (const auto& [key, entry] : s.entries) found.push_back(entry.record);
+    }
+    for (const RecordPtr& r : found) each(r);
   }
 }
 

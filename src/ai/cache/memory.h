@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -24,7 +25,10 @@ class MemoryCache {
   void put(RecordPtr record);
   void erase(const Digest& key);
   void clear();
+  // Every entry, also expired ones, one stripe after the other; `each` is called without a lock.
+  void each(const std::function<void(const RecordPtr&)>& each) const;
   size_t bytes() const;
+  size_t bytes_max() const { return stripe_bytes_max_ * kStripes; }
   size_t entries() const;
 
  private:

@@ -1,5 +1,6 @@
 #include "ai/gateway/core.h"
 
+#include "ai/dialect/openai.h"
 #include "base/log.h"
 
 namespace samplemind::ai {
@@ -93,6 +94,18 @@ CacheStats GatewayCore::cache_stats() const {
   s.hits_redis = redis_counters.hits.value();
   s.hits_negative = hits_negative.value();
   s.refreshes = refreshes.value();
+  s.memory_bytes_max = memory.bytes_max();
+  if (disk) {
+    s.disk_bytes_max = config.bytes("cache.disk");
+    s.disk_dropped = disk->dropped();
+    s.disk_damaged = disk->damaged();
+  }
+  if (redis) {
+    for (const net::RedisAddress& each : redis->redis.servers)
+      s.redis += (s.redis.empty() ? "" : ", ") + each.text();
+    s.redis_errors = redis_counters.errors.value();
+    s.redis_dropped = redis_counters.dropped.value();
+  }
   s.misses = misses.value();
   s.coalesced = coalesced.value();
   s.saved_microusd = saved_microusd_total.value();
@@ -102,6 +115,17 @@ CacheStats GatewayCore::cache_stats() const {
 int64_t GatewayCore::ttl_ms_of(const std::string& provider, const std::string& model) const {
   const auto it = settings.model_ttls_ms.find(provider + "/" + model);
   return it != settings.model_ttls_ms.end() ? it->second : settings.ttl_ms;
+}
+
+void GatewayCore::cache_import(const RecordPtr& record) {
+  auto rendered = std::make_shared<CacheRecord>(*record);
+  rendered->openai_body = write_openai_answer(rendered->answer);
+  const RecordPtr shared = std::move(rendered);
+  memory.put(shared);
+  if (!disk) return;
+  // An import is faster than the disk: it waits rather than lose what does not fit the queue.
+  if (++imported_ % 1000 == 0) disk->flush();
+  disk->put(shared);
 }
 
 void GatewayCore::flush() {

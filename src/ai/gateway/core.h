@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -45,6 +46,8 @@ class GatewayCore final : public Gateway {
 
   CacheStats cache_stats() const override;
   void flush() override;
+  CacheAdmin cache_admin() override { return CacheAdmin(memory, disk.get()); }
+  void cache_import(const RecordPtr& record) override;
 
   int64_t ttl_ms_of(const std::string& provider, const std::string& model) const;
   // Past its ttl, but still within cache.stale.
@@ -66,6 +69,9 @@ class GatewayCore final : public Gateway {
       &upstream_calls, &upstream_errors, &upstream_paused, &retries_saved, &hedges, &hedges_won,
       &input_tokens, &output_tokens, &cost_microusd_total, &saved_microusd_total;
   Histogram& first_token;
+
+ private:
+  std::atomic<uint64_t> imported_{0};
 };
 
 }  // namespace samplemind::ai
