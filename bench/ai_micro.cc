@@ -70,7 +70,10 @@ BENCHMARK(ReadRequest)->Arg(1 << 10);
 
 void TranslateForOllama(benchmark::State& state) {
   const std::string body = request_of(static_cast<size_t>(state.range(0)));
-  for (auto _ : state) benchmark::DoNotOptimize(write_ollama_request(body, "m", true));
+  for (auto _ : state) {
+    const auto request = read_openai_request(body);
+    benchmark::DoNotOptimize(write_ollama_request(*request, "m", true));
+  }
 }
 BENCHMARK(TranslateForOllama)->Arg(1 << 10);
 

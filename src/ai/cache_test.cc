@@ -13,6 +13,7 @@
 #include "ai/cache/key_filter.h"
 #include "ai/cache/memory.h"
 #include "ai/cache/record.h"
+#include "ai/dialect/anthropic.h"
 #include "ai/dialect/openai.h"
 #include "ai/test_support.h"
 
@@ -47,7 +48,16 @@ std::shared_ptr<CacheRecord> record_of(uint64_t n, size_t text_bytes = 20) {
   a.reasoning = "because é";
   a.reasoning_field = "reasoning";
   a.refusal = "no";
-  a.tool_calls = {{"call_1", "f", "{\"a\":1}", false}, {"call_2", "g", "free text", true}};
+  a.tool_calls = {{"call_1", "f", "{\"a\":1}", false, "sig"},
+                  {"call_2", "g", "free text", true, ""}};
+  a.blocks = {{Block::Kind::kReasoning, a.reasoning.size(), "signature", "", {}},
+              {Block::Kind::kRedacted, 0, "", "data", {}},
+              {Block::Kind::kText, a.text.size(), "", "", {{"citations", "[1]"}}},
+              {Block::Kind::kToolCall, 0, "", "", {}},
+              {Block::Kind::kToolCall, 0, "", "", {}}};
+  a.finish_detail = "tool_use";
+  a.stop_sequence = "END";
+  a.usage.cache_write_1h_tokens = 1;
   a.logprobs = R"({"token":"a","logprob":-0.5})";
   a.refusal_logprobs = R"({"token":"n","logprob":-1})";
   a.extra = {{"system_fingerprint", "\"fp\""}};
@@ -82,6 +92,8 @@ TEST(Record, KeepsEverything) {
     EXPECT_EQ(back->model, r->model);
     EXPECT_EQ(back->key_hex, r->key_hex);
     EXPECT_EQ(back->answer.usage.cache_write_tokens, 3);
+    EXPECT_EQ(back->answer.usage.cache_write_1h_tokens, 1);
+    EXPECT_EQ(write_anthropic_answer(back->answer), write_anthropic_answer(r->answer));
     EXPECT_EQ(encode_record(*back), encoded);
   }
 }

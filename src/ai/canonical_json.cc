@@ -113,6 +113,7 @@ bool utf16_less(std::string_view a, std::string_view b) {
 }
 
 void append_value(std::string& out, const element& e);
+void append_integer(std::string& out, int64_t v);
 
 void append_object(std::string& out, const simdjson::dom::object& object,
                    const std::function<bool(std::string_view)>& skip) {
@@ -153,13 +154,9 @@ void append_value(std::string& out, const element& e) {
     case element_type::STRING:
       append_string(out, std::string_view(e));
       break;
-    case element_type::INT64: {
-      const int64_t v(e);
-      constexpr int64_t kExact = 1LL << 53;
-      out += v >= -kExact && v <= kExact ? ecmascript_number(static_cast<double>(v))
-                                         : std::to_string(v);
+    case element_type::INT64:
+      append_integer(out, int64_t(e));
       break;
-    }
     case element_type::UINT64:
       out += std::to_string(uint64_t(e));
       break;
@@ -175,7 +172,56 @@ void append_value(std::string& out, const element& e) {
   }
 }
 
+void append_integer(std::string& out, int64_t v) {
+  constexpr int64_t kExact = 1LL << 53;
+  out +=
+      v >= -kExact && v <= kExact ? ecmascript_number(static_cast<double>(v)) : std::to_string(v);
+}
+
 }  // namespace
+
+void append_canonical_string(std::string& out, std::string_view text) {
+  append_string(out, text);
+}
+
+void append_canonical(std::string& out, const JsonValue& v) {
+  if (v.is_object()) {
+    std::vector<const std::pair<std::string, JsonValue>*> members;
+    members.reserve(v.size());
+    for (const auto& member : v.members()) members.push_back(&member);
+    std::stable_sort(members.begin(), members.end(),
+                     [](const auto* a, const auto* b) { return utf16_less(a->first, b->first); });
+    char before = '{';
+    for (const auto* member : members) {
+      out += before;
+      before = ',';
+      append_string(out, member->first);
+      out += ':';
+      append_canonical(out, member->second);
+    }
+    out += members.empty() ? "{}" : "}";
+  } else if (v.is_array()) {
+    char before = '[';
+    for (const JsonValue& item : v.items()) {
+      out += before;
+      before = ',';
+      append_canonical(out, item);
+    }
+    out += v.size() == 0 ? "[]" : "]";
+  } else if (v.is_string()) {
+    append_string(out, v.text());
+  } else if (const auto large = v.large_integer()) {
+    out += std::to_string(*large);
+  } else if (const auto whole = v.exact_integer()) {
+    append_integer(out, *whole);
+  } else if (const auto number = v.number()) {
+    out += ecmascript_number(*number);
+  } else if (const auto truth = v.boolean()) {
+    out += *truth ? "true" : "false";
+  } else {
+    out += "null";
+  }
+}
 
 std::string ecmascript_number(double value) {
   if (value == 0) return "0";  // also -0

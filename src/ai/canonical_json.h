@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/json.h"
 #include "base/result.h"
 
 namespace samplemind::ai {
@@ -15,6 +16,10 @@ namespace samplemind::ai {
 // member of the top object; true leaves it out. kInvalidArgument when the text is no JSON.
 Result<std::string> canonical_json(std::string_view text,
                                    const std::function<bool(std::string_view)>& skip_member = {});
+
+// The same form of a value that was read before, and of one text, appended.
+void append_canonical(std::string& out, const JsonValue& value);
+void append_canonical_string(std::string& out, std::string_view text);
 
 // ECMAScript's Number::toString. REQUIRES: finite.
 std::string ecmascript_number(double value);

@@ -150,8 +150,13 @@ TEST(OpenAi, RoleIsPutIntoTheFirstDelta) {
 // --- Ollama
 // ---------------------------------------------------------------------------------------
 
+Result<std::string> for_ollama(std::string_view openai_body, std::string_view model, bool stream) {
+  SM_TRY(const ChatRequest request, read_openai_request(openai_body));
+  return write_ollama_request(request, model, stream);
+}
+
 TEST(Ollama, RequestIsTranslated) {
-  auto body = write_ollama_request(
+  auto body = for_ollama(
       R"({"model":"x","messages":[{"role":"developer","content":"be brief"},)"
       R"({"role":"user","content":[{"type":"text","text":"what"},{"type":"image_url","image_url":)"
       R"({"url":"data:image/png;base64,QUJD"}}]},{"role":"assistant","content":null,"tool_calls":)"
@@ -160,61 +165,63 @@ TEST(Ollama, RequestIsTranslated) {
       R"("stop":"END","max_tokens":5,"max_completion_tokens":9,"user":"u","stream":true,"n":1,)"
       R"("response_format":{"type":"json_schema","json_schema":{"name":"s","schema":{"type":"object"}}},)"
       R"("tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"auto",)"
-      R"("options":{"num_ctx":2048},"keep_alive":"5m","reasoning_effort":"low"})",
+      R"("options":{"num_ctx":2048},"keep_alive":"5m","reasoning_effort":"low","logprobs":true})",
       "llama", true);
   ASSERT_TRUE(body.ok()) << body.error().message();
   EXPECT_EQ(
       parsed(*body).dump(),
       R"({"model":"llama","stream":true,"messages":[{"role":"system","content":"be brief"},)"
-      R"({"role":"user","content":"what","images":["QUJD"]},{"role":"assistant","tool_calls":)"
-      R"([{"function":{"name":"f","arguments":{"a":1}}}],"content":""},)"
-      R"({"role":"tool","tool_name":"f","content":"42"}],"format":{"type":"object"},)"
-      R"("tools":[{"type":"function","function":{"name":"f"}}],"keep_alive":"5m","think":"low",)"
-      R"("options":{"temperature":0.5,"top_p":1,"seed":7,"stop":["END"],"num_predict":9,)"
-      R"("num_ctx":2048}})");
+      R"({"role":"user","content":"what","images":["QUJD"]},{"role":"assistant","content":"",)"
+      R"("tool_calls":[{"function":{"name":"f","arguments":{"a":1}}}]},)"
+      R"({"role":"tool","content":"42","tool_name":"f"}],)"
+      R"("tools":[{"type":"function","function":{"name":"f"}}],"format":{"type":"object"},)"
+      R"("think":"low","logprobs":true,"keep_alive":"5m","options":{"temperature":0.5,"top_p":1,)"
+      R"("seed":7,"num_predict":9,"stop":["END"],"num_ctx":2048}})");
 }
 
 TEST(Ollama, WhatItCannotSayIsRefusedByName) {
   const auto with = [](std::string_view more) {
     return R"({"model":"x","messages":[{"role":"user","content":"hi"}],)" + std::string(more) + "}";
   };
+  const auto saying = [](std::string_view messages) {
+    return R"({"model":"x","messages":[)" + std::string(messages) + "]}";
+  };
   const std::vector<std::pair<std::string, std::string>> cases{
       {with(R"("logit_bias":{"1":1})"), "logit_bias"},
       {with(R"("n":2)"), "'n'"},
-      {with(R"("logprobs":true)"), "logprobs"},
       {with(R"("tool_choice":"required")"), "tool_choice"},
       {with(R"("tools":[{"type":"web_search"}])"), "web_search"},
       {with(R"("max_tokens":1.5)"), "max_tokens"},
       {with(R"("temperature":"hot")"), "temperature"},
       {with(R"("response_format":{"type":"grammar"})"), "grammar"},
-      {R"({"messages":[{"role":"user","content":[{"type":"input_audio"}]}]})", "input_audio"},
-      {R"({"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"http://x/y"}}]}]})",
+      {saying(R"({"role":"user","content":[{"type":"input_audio"}]})"), "input_audio"},
+      {saying(
+           R"({"role":"user","content":[{"type":"image_url","image_url":{"url":"http://x/y"}}]})"),
        "remote image"},
-      {R"({"messages":[{"role":"tool","tool_call_id":"nobody","content":"x"}]})", "nobody"},
-      {R"({"messages":[{"role":"user","content":"x","name":"Ann"}]})", "'name'"}};
+      {saying(R"({"role":"tool","tool_call_id":"nobody","content":"x"})"), "nobody"},
+      {saying(R"({"role":"user","content":"x","name":"Ann"})"), "'name'"}};
   for (const auto& [body, word] : cases) {
-    const auto result = write_ollama_request(body, "m", false);
+    const auto result = for_ollama(body, "m", false);
     ASSERT_FALSE(result.ok()) << body;
     EXPECT_EQ(result.error().code(), ErrorCode::kInvalidArgument);
     EXPECT_NE(result.error().message().find(word), std::string::npos) << result.error().message();
   }
-  EXPECT_TRUE(write_ollama_request(with(R"("logit_bias":null,"tools":[],"modalities":["text"])"),
-                                   "m", false)
-                  .ok());
+  EXPECT_TRUE(
+      for_ollama(with(R"("logit_bias":null,"tools":[],"modalities":["text"])"), "m", false).ok());
 }
 
 TEST(Ollama, ParallelToolCallsGetIndexesAndIds) {
   OllamaReader reader;
-  ChatAnswer head, whole;
-  head.id = "chatcmpl-0123456789abcdef";
+  ChatAnswer whole;
+  reader.made_id = "0123456789abcdef";
   for (
       const char* line :
       {R"({"model":"m","message":{"role":"assistant","content":"","thinking":"hm","tool_calls":[{"function":{"index":0,"name":"f","arguments":{"a":1}}}]},"done":false})",
        R"({"model":"m","message":{"content":"","tool_calls":[{"function":{"index":0,"name":"g","arguments":{}}}]},"done":false})",
        R"({"model":"m","message":{"content":""},"done":true,"done_reason":"stop","eval_count":4})"}) {
-    auto delta = reader.read(line, head);
-    ASSERT_TRUE(delta.ok());
-    append(whole, *delta);
+    std::vector<ChatDelta> pieces;
+    ASSERT_TRUE(reader.event("chat", line, pieces).ok());
+    for (const ChatDelta& d : pieces) append(whole, d);
   }
   ASSERT_EQ(whole.tool_calls.size(), 2u);
   EXPECT_EQ(whole.tool_calls[0].arguments, "{\"a\":1}");
@@ -230,10 +237,10 @@ TEST(Ollama, NonsenseIsAnError) {
   for (const char* line :
        {"", "nonsense", "[]", R"({"error":"out of memory"})", R"({"status":"x"})"}) {
     OllamaReader reader;
-    ChatAnswer head;
-    const auto delta = reader.read(line, head);
-    ASSERT_FALSE(delta.ok()) << line;
-    EXPECT_EQ(delta.error().code(), ErrorCode::kUpstream);
+    std::vector<ChatDelta> pieces;
+    const auto read = reader.event("chat", line, pieces);
+    ASSERT_FALSE(read.ok()) << line;
+    EXPECT_EQ(read.error().code(), ErrorCode::kUpstream);
   }
 }
 

@@ -17,6 +17,10 @@ Result<Digest> fingerprint(const FingerprintScope& scope, std::string_view body)
   SM_TRY(const std::string canonical, canonical_json(body, [](std::string_view member) {
            return std::find(kIgnored.begin(), kIgnored.end(), member) != kIgnored.end();
          }));
+  return fingerprint_canonical(scope, canonical);
+}
+
+Digest fingerprint_canonical(const FingerprintScope& scope, std::string_view canonical) {
   Hasher h("samplemind chat fingerprint");
   h.update_field(std::to_string(kCacheSchema));
   h.update_field(scope.tenant);

@@ -11,7 +11,7 @@
 namespace samplemind::ai {
 
 // Raised when the key's or the record's meaning changes: old entries are then never met again.
-inline constexpr int kCacheSchema = 1;
+inline constexpr int kCacheSchema = 2;
 
 struct FingerprintScope {
   std::string_view tenant;  // answers are never shared between tenants
@@ -27,5 +27,8 @@ struct FingerprintScope {
 // prompt_cache_key, prompt_cache_retention; and model, which the scope names. Every other member
 // counts, known or not. kInvalidArgument when the body is no JSON.
 Result<Digest> fingerprint(const FingerprintScope& scope, std::string_view body);
+
+// The same over what is one text for all spellings already (canonical_request).
+Digest fingerprint_canonical(const FingerprintScope& scope, std::string_view canonical);
 
 }  // namespace samplemind::ai

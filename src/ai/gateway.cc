@@ -27,26 +27,25 @@ class Shard final : public GatewayShard {
         cache_(*core_, loop),
         caller_(*core_, loop, *client_, cache_) {}
 
-  net::Task<void> openai_chat(CallContext context, std::string_view body,
-                              ResponseSink& sink) override {
+  net::Task<void> chat(CallContext context, ChatRoute route, std::string_view body,
+                       ResponseSink& sink) override {
     const ClientWishes wishes = read_wishes(context.headers);
     const bool plain = wishes.plain();
-    const Digest seen_key = cache_.seen_digest(context, wishes, body);
+    const Digest seen_key = cache_.seen_digest(context, route, wishes, body);
     // The quick way: this very body was answered before.
     if (plain && core_->settings.cache_enabled) {
       if (const AnswerCache::Seen* seen = cache_.seen(seen_key)) {
         if (RecordPtr hit = core_->memory.get(seen->key, core_->clock.unix_ms());
             hit && cache_.acceptable(*hit, wishes.max_age_ms) && !core_->past_ttl(*hit)) {
           core_->hits_memory.add();
-          co_await render_hit(*core_, *hit, CacheState::kHitMemory, seen->stream,
-                              seen->include_usage, sink);
+          co_await render_hit(*core_, *hit, CacheState::kHitMemory, seen->form, sink);
           co_return;
         }
       }
     }
-    std::variant<Plan, Failure> planned = co_await plan(context, body, wishes);
+    std::variant<Plan, Failure> planned = co_await plan(context, route, body, wishes);
     if (auto* failure = std::get_if<Failure>(&planned)) {
-      co_await fail(std::move(*failure), sink);
+      co_await fail(std::move(*failure), route.dialect, sink);
       co_return;
     }
     Plan p = std::move(std::get<Plan>(planned));
@@ -56,8 +55,8 @@ class Shard final : public GatewayShard {
       if (hit) {
         // Only now: most bodies never come again, and need no place among those that do.
         if (plain) cache_.remember(seen_key, p);
-        if (core_->past_ttl(*hit)) caller_.refresh_behind(p, body);
-        co_await render_hit(*core_, *hit, state, p.request.stream, p.request.include_usage, sink);
+        if (core_->past_ttl(*hit)) caller_.refresh_behind(p);
+        co_await render_hit(*core_, *hit, state, p.form, sink);
         co_return;
       }
     }
@@ -66,7 +65,7 @@ class Shard final : public GatewayShard {
         core_->hits_negative.add();
         Failure failure = to_failure(known->error);
         failure.age_ms = known->age_ms;
-        co_await fail(std::move(failure), sink);
+        co_await fail(std::move(failure), route.dialect, sink);
         co_return;
       }
     }
@@ -76,12 +75,12 @@ class Shard final : public GatewayShard {
                       "not_cached",
                       "no cached answer, and the request allows no other (only-if-cached)",
                       {}};
-      co_await fail(std::move(failure), sink);
+      co_await fail(std::move(failure), route.dialect, sink);
       co_return;
     }
-    FlightPtr flight = caller_.join(p, body, state);
+    FlightPtr flight = caller_.join(p, state);
     const Follower follower(*flight, context.cancel);
-    if (p.request.stream) {
+    if (p.form.stream) {
       co_await stream_flight(p, flight, state, follower, context.cancel, sink);
     } else {
       co_await whole_flight(p, flight, state, follower, context.cancel, sink);
@@ -96,7 +95,7 @@ class Shard final : public GatewayShard {
     context.tenant = "local";
     ClientWishes wishes;
     wishes.refresh = options.fresh;
-    std::variant<Plan, Failure> planned = co_await plan(context, body, wishes);
+    std::variant<Plan, Failure> planned = co_await plan(context, ChatRoute(), body, wishes);
     if (auto* failure = std::get_if<Failure>(&planned)) co_return to_error(*failure);
     Plan p = std::move(std::get<Plan>(planned));
     AskAnswer out;
@@ -109,14 +108,14 @@ class Shard final : public GatewayShard {
           out.saved_microusd = hit->cost_microusd;
           core_->saved_microusd_total.add(static_cast<uint64_t>(hit->cost_microusd));
         }
-        if (core_->past_ttl(*hit)) caller_.refresh_behind(p, body);
+        if (core_->past_ttl(*hit)) caller_.refresh_behind(p);
         on_text(out.answer.text);
         out.elapsed_s = std::chrono::duration<double>(core_->clock.steady() - begin).count();
         co_return out;
       }
     }
     if (options.only_if_cached) co_return Error(ErrorCode::kNotFound, "no cached answer");
-    FlightPtr flight = caller_.join(p, body, out.cache);
+    FlightPtr flight = caller_.join(p, out.cache);
     const Follower follower(*flight, options.cancel);
     size_t read = 0;
     for (;;) {
@@ -161,8 +160,7 @@ class Shard final : public GatewayShard {
     std::vector<ProviderState> states;
     for (const auto& provider : resolver_.providers())
       states.push_back(co_await provider->state(*client_));
-    states.push_back({"gemini", false, "not built yet", "comes with a later version"});
-    states.push_back({"claude", false, "not built yet", "comes with a later version"});
+
     co_return states;
   }
 
@@ -204,15 +202,20 @@ class Shard final : public GatewayShard {
   size_t connections() const override { return client_->connections(); }
 
  private:
-  net::Task<std::variant<Plan, Failure>> plan(CallContext context, std::string_view body,
-                                              ClientWishes wishes) {
-    auto request = read_openai_request(body);
+  net::Task<std::variant<Plan, Failure>> plan(CallContext context, ChatRoute route,
+                                              std::string_view body, ClientWishes wishes) {
+    auto request = read_request(route.dialect, body, route.model, route.stream);
     if (!request.ok())
       co_return Failure{400, "invalid_request_error", "", request.error().message(), {}};
     if (wishes.problem != nullptr)
       co_return Failure{400, "invalid_request_error", "", wishes.problem, {}};
     Plan p;
-    p.request = std::move(*request);
+    p.form.dialect = route.dialect;
+    p.form.stream = request->stream;
+    p.form.include_usage = request->include_usage;
+    p.form.list = route.list;
+    p.form.model = request->model;
+    p.request = std::make_shared<const ChatRequest>(std::move(*request));
     std::optional<Failure> unresolved = co_await resolver_.resolve(p);
     if (unresolved) co_return std::move(*unresolved);
     FingerprintScope scope;
@@ -223,14 +226,12 @@ class Shard final : public GatewayShard {
     scope.provider = provider;
     scope.model = p.model;
     scope.headers = headers;
-    auto key = fingerprint(scope, body);
-    if (!key.ok()) co_return Failure{400, "invalid_request_error", "", key.error().message(), {}};
-    p.key = *key;
+    p.key = fingerprint_canonical(scope, canonical_request(*p.request));
     if (!core_->settings.cache_enabled) p.note = "the cache is off";
-    if (!p.request.never_cache.empty()) p.note = p.request.never_cache;
+    if (!p.request->never_cache.empty()) p.note = p.request->never_cache;
     if (wishes.no_store) p.note = "no-store";
     if (wishes.bypass) p.note = "x-samplemind-cache-mode: bypass";
-    if (core_->settings.bypass_sampling && p.request.sampling) p.note = "sampling";
+    if (core_->settings.bypass_sampling && p.request->sampling()) p.note = "sampling";
     p.use_cache = p.note.empty();
     p.read_cache = !wishes.no_cache && !wishes.refresh;
     p.max_age_ms = wishes.max_age_ms;

@@ -13,10 +13,10 @@
 // x-samplemind-cache-key, Age, x-samplemind-cost-microusd, x-samplemind-saved-microusd, and
 // x-samplemind-cache-stale when the answer is past its ttl and a new one is fetched behind.
 //
-// Failures are answered in OpenAI's error shape. An upstream that refuses the gateway's own key
+// Failures are answered in the client's own dialect. An upstream that refuses the gateway's own key
 // (401, 403) becomes a 502: the client's key is not at fault. 429 keeps its Retry-After. Time-outs
 // are 504, an unreachable provider is 502, one that could not even say which models it has 503.
-// After the first content a failure is one error event and no [DONE].
+// After the first content a failure is one error event and no terminal marker.
 #pragma once
 
 #include <atomic>
@@ -108,6 +108,14 @@ struct CallContext {
   net::CancelToken cancel;
 };
 
+// What the path says of a chat request.
+struct ChatRoute {
+  Dialect dialect = Dialect::kOpenAi;
+  std::string_view model = {};  // Gemini names it in the path
+  bool stream = false;          // likewise
+  bool list = false;            // Gemini's stream without ?alt=sse
+};
+
 struct AskOptions {
   bool fresh = false;           // ask the model again and replace what is cached
   bool only_if_cached = false;  // kNotFound instead of a call
@@ -127,10 +135,14 @@ class GatewayShard {
   static std::unique_ptr<GatewayShard> create(std::shared_ptr<Gateway> gateway, net::Loop& loop);
   virtual ~GatewayShard() = default;
 
-  // POST /v1/chat/completions. `body` must stay valid until the task is done. Failures are answered
-  // in OpenAI's error shape.
-  virtual net::Task<void> openai_chat(CallContext context, std::string_view body,
-                                      ResponseSink& sink) = 0;
+  // A chat request of any dialect; answer and failures are of the same. `body` and what the route
+  // refers to must stay valid until the task is done.
+  virtual net::Task<void> chat(CallContext context, ChatRoute route, std::string_view body,
+                               ResponseSink& sink) = 0;
+  // POST /v1/chat/completions.
+  net::Task<void> openai_chat(CallContext context, std::string_view body, ResponseSink& sink) {
+    return chat(std::move(context), ChatRoute(), body, sink);
+  }
   // The same for programs: `openai_body` is a whole chat completions request (its "stream" decides
   // whether on_text is called as the text comes or once at the end).
   virtual net::Task<Result<AskAnswer>> ask(std::string openai_body, AskOptions options,

@@ -363,7 +363,7 @@ TEST(Gateway, UpstreamErrorsKeepTheirMeaning) {
   for (const Case& c : {Case{400, 400, 1, "bad_thing"}, Case{401, 502, 1, "upstream_key_refused"},
                         Case{403, 502, 1, "upstream_key_refused"}, Case{404, 404, 1, "bad_thing"},
                         Case{422, 422, 1, "bad_thing"}, Case{500, 502, 3, "bad_thing"},
-                        Case{503, 503, 3, "bad_thing"}, Case{529, 502, 3, "bad_thing"}}) {
+                        Case{503, 503, 3, "bad_thing"}, Case{529, 503, 3, "bad_thing"}}) {
     FakeUpstream up([&](const Seen&, int) {
       return json_reply(R"({"error":{"message":"what happened","code":"bad_thing"}})", c.upstream);
     });

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ai/chat.h"
+#include "ai/request.h"
 #include "base/config.h"
 #include "base/result.h"
 #include "net/client.h"
@@ -51,9 +52,8 @@ class ChatSink {
  public:
   virtual ~ChatSink() = default;
   virtual void delta(ChatDelta delta, const ChatAnswer& head) = 0;
-  // `openai_body` is the upstream's own text when it speaks OpenAI's dialect, else empty. `choices`
-  // is their number.
-  virtual void whole(ChatAnswer answer, std::string openai_body, size_t choices) = 0;
+  // `body` is the upstream's own text, in its dialect; `choices` is their number.
+  virtual void whole(ChatAnswer answer, std::string body, Dialect dialect, size_t choices) = 0;
   // The response whose terminal marker was seen but not its last byte: read to its end it leaves
   // its connection for the next request.
   virtual void rest(std::unique_ptr<net::ClientResponse> response) { response.reset(); }
@@ -65,6 +65,19 @@ struct CallOptions {
   net::Headers headers;  // of the client's, to hand on: those that can change the answer
   std::chrono::milliseconds total_timeout{600000};  // for this try
   net::CancelToken cancel;
+};
+
+// A request that is handed on as it is: embeddings, counted tokens. The path is below the
+// provider's address.
+struct RawRequest {
+  std::string method = "POST";
+  std::string path;
+  std::string body;
+};
+struct RawAnswer {
+  int status = 0;
+  std::string body;
+  std::optional<UpstreamError> error;  // set when the status is no success
 };
 
 struct PullProgress {
@@ -85,10 +98,13 @@ class Provider {
 
   // One try. Nothing when the answer came whole: every byte, the terminal marker, a finish reason.
   // A stream that ends before its marker, stalls or holds nonsense is an error, also after pieces
-  // were given. `openai_body` and `sink` must outlive the task.
+  // were given. A request that this provider's dialect cannot express is a 400 that names what.
+  // `request` and `sink` must outlive the task.
   virtual net::Task<std::optional<UpstreamError>> chat(net::Client& client,
-                                                       std::string_view openai_body,
+                                                       const ChatRequest& request,
                                                        CallOptions options, ChatSink& sink) = 0;
+  virtual net::Task<Result<RawAnswer>> raw(net::Client& client, RawRequest request,
+                                           net::CancelToken cancel) = 0;
   // Names alone: one quick request.
   virtual net::Task<Result<std::vector<std::string>>> model_names(net::Client& client) = 0;
   virtual net::Task<Result<std::vector<ModelInfo>>> models(net::Client& client) = 0;
@@ -101,6 +117,12 @@ class Provider {
 
 std::unique_ptr<Provider> make_ollama(const Config& config);
 std::unique_ptr<Provider> make_openai(const Config& config);
+std::unique_ptr<Provider> make_anthropic(const Config& config);
+std::unique_ptr<Provider> make_gemini(const Config& config);
+// Those of the configuration, in the order in which they are named when a model is looked for.
+std::vector<std::unique_ptr<Provider>> make_providers(const Config& config);
+// "claude" and "google" are other names for anthropic and gemini.
+std::string_view provider_name(std::string_view name);
 
 // Milliseconds of a Retry-After value: seconds, or an HTTP date against `now_unix_s`. Nothing when
 // it is neither.

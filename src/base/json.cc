@@ -150,12 +150,14 @@ struct JsonBuilder {
     switch (element.type()) {
       case element_type::ARRAY: {
         JsonValue::Array list;
+        list.reserve(simdjson::dom::array(element).size());
         for (auto child : simdjson::dom::array(element)) list.push_back(build(child));
         v.data_ = std::move(list);
         break;
       }
       case element_type::OBJECT: {
         JsonValue::Object members;
+        members.reserve(simdjson::dom::object(element).size());
         for (auto [key, child] : simdjson::dom::object(element))
           members.emplace_back(std::string(key), build(child));
         v.data_ = std::move(members);
@@ -168,7 +170,7 @@ struct JsonBuilder {
         v.data_ = int64_t(element);
         break;
       case element_type::UINT64:
-        v.data_ = static_cast<double>(uint64_t(element));
+        v.data_ = uint64_t(element);
         break;
       case element_type::DOUBLE:
         v.data_ = double(element);
@@ -184,9 +186,13 @@ struct JsonBuilder {
 };
 
 Result<JsonValue> JsonValue::parse(std::string_view text) {
-  simdjson::dom::parser parser;
+  // A parser keeps its buffers: making them anew costs more than most parses. What a very large
+  // text needed is given back.
+  constexpr size_t kKeptMax = 1 << 20;
+  thread_local std::optional<simdjson::dom::parser> parser;
+  if (!parser || parser->capacity() > kKeptMax) parser.emplace();
   simdjson::dom::element root;
-  if (const auto error = parser.parse(simdjson::padded_string(text)).get(root)) {
+  if (const auto error = parser->parse(text.data(), text.size()).get(root)) {
     return Error(ErrorCode::kInvalidArgument,
                  std::string("not valid JSON: ") + simdjson::error_message(error));
   }
@@ -223,7 +229,32 @@ std::optional<std::string> JsonValue::string() const {
   if (const auto* s = std::get_if<std::string>(&data_)) return *s;
   return std::nullopt;
 }
+std::string_view JsonValue::text() const {
+  const auto* s = std::get_if<std::string>(&data_);
+  return s != nullptr ? std::string_view(*s) : std::string_view();
+}
+std::string JsonValue::take_string() {
+  auto* s = std::get_if<std::string>(&data_);
+  return s != nullptr ? std::move(*s) : std::string();
+}
+JsonValue::Object JsonValue::take_members() {
+  auto* object = std::get_if<Object>(&data_);
+  return object != nullptr ? std::move(*object) : Object();
+}
+JsonValue::Array JsonValue::take_items() {
+  auto* list = std::get_if<Array>(&data_);
+  return list != nullptr ? std::move(*list) : Array();
+}
+std::optional<int64_t> JsonValue::exact_integer() const {
+  if (const auto* i = std::get_if<int64_t>(&data_)) return *i;
+  return std::nullopt;
+}
+std::optional<uint64_t> JsonValue::large_integer() const {
+  if (const auto* u = std::get_if<uint64_t>(&data_)) return *u;
+  return std::nullopt;
+}
 std::optional<double> JsonValue::number() const {
+  if (const auto* u = std::get_if<uint64_t>(&data_)) return static_cast<double>(*u);
   if (const auto* d = std::get_if<double>(&data_)) return *d;
   if (const auto* i = std::get_if<int64_t>(&data_)) return static_cast<double>(*i);
   return std::nullopt;
@@ -257,6 +288,8 @@ void JsonValue::write(JsonWriter& writer) const {
     writer.value(*s);
   } else if (const auto* i = std::get_if<int64_t>(&data_)) {
     writer.value(*i);
+  } else if (const auto* u = std::get_if<uint64_t>(&data_)) {
+    writer.value(*u);
   } else if (const auto* d = std::get_if<double>(&data_)) {
     writer.value(*d);
   } else if (const auto* b = std::get_if<bool>(&data_)) {

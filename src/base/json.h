@@ -78,6 +78,12 @@ class JsonValue {
   using Object = std::vector<std::pair<std::string, JsonValue>>;  // order kept
 
   JsonValue() = default;
+  explicit JsonValue(std::string text) : data_(std::move(text)) {}
+  explicit JsonValue(bool truth) : data_(truth) {}
+  explicit JsonValue(int64_t number) : data_(number) {}
+  explicit JsonValue(double number) : data_(number) {}
+  explicit JsonValue(Array items) : data_(std::move(items)) {}
+  explicit JsonValue(Object members) : data_(std::move(members)) {}
   // Strict RFC 8259. The error's message names the byte offset where one is known.
   static Result<JsonValue> parse(std::string_view text);
 
@@ -86,7 +92,8 @@ class JsonValue {
   bool is_array() const { return std::holds_alternative<Array>(data_); }
   bool is_string() const { return std::holds_alternative<std::string>(data_); }
   bool is_number() const {
-    return std::holds_alternative<double>(data_) || std::holds_alternative<int64_t>(data_);
+    return std::holds_alternative<double>(data_) || std::holds_alternative<int64_t>(data_) ||
+           std::holds_alternative<uint64_t>(data_);
   }
   bool is_bool() const { return std::holds_alternative<bool>(data_); }
 
@@ -98,8 +105,19 @@ class JsonValue {
   const Object& members() const;  // empty when this is no object
 
   std::optional<std::string> string() const;
+  // The text without a copy; empty when this is no string. Valid as long as the value.
+  std::string_view text() const;
+  // Moves the text out; empty when this is no string.
+  std::string take_string();
+  // Moves the members or items out; empty when this is no object or no array.
+  Object take_members();
+  Array take_items();
   std::optional<double> number() const;
   std::optional<int64_t> integer() const;
+  // Whole numbers that were written as such: integer() gives that of 1.0, too.
+  std::optional<int64_t> exact_integer() const;
+  // Whole numbers above int64_t's range, which integer() does not give.
+  std::optional<uint64_t> large_integer() const;
   std::optional<bool> boolean() const;
   std::string string_or(std::string_view fallback) const {
     return string().value_or(std::string(fallback));
@@ -113,7 +131,7 @@ class JsonValue {
 
  private:
   friend struct JsonBuilder;
-  std::variant<std::monostate, bool, int64_t, double, std::string, Array, Object> data_;
+  std::variant<std::monostate, bool, int64_t, uint64_t, double, std::string, Array, Object> data_;
 };
 
 }  // namespace samplemind

@@ -50,6 +50,28 @@ TEST(JsonValue, RoundTripKeepsOrder) {
   EXPECT_TRUE((*v)["nothing"]["below"].is_null());
 }
 
+TEST(JsonValue, LargeWholeNumbersKeepTheirDigits) {
+  const auto v = JsonValue::parse("[18446744073709551615,9223372036854775807]");
+  ASSERT_TRUE(v.ok());
+  EXPECT_EQ(v->dump(), "[18446744073709551615,9223372036854775807]");
+  EXPECT_TRUE((*v)[0].is_number());
+  EXPECT_EQ((*v)[0].large_integer(), 18446744073709551615u);
+  EXPECT_FALSE((*v)[0].integer().has_value());
+}
+
+TEST(JsonValue, PartsAreMovedOut) {
+  auto v = JsonValue::parse(R"({"a":["x"]})");
+  ASSERT_TRUE(v.ok());
+  EXPECT_EQ((*v)["a"][0].text(), "x");
+  EXPECT_EQ((*v)["a"].text(), "");
+  JsonValue::Object members = v->take_members();
+  ASSERT_EQ(members.size(), 1u);
+  JsonValue::Array items = members[0].second.take_items();
+  ASSERT_EQ(items.size(), 1u);
+  EXPECT_EQ(items[0].take_string(), "x");
+  EXPECT_TRUE(JsonValue().take_members().empty());
+}
+
 TEST(JsonValue, RefusesWhatIsNoJson) {
   for (const char* bad : {"", "{", "{\"a\":}", "[1,]", "nul", "{\"a\":1}x", "'a'", "\"\x01\""}) {
     EXPECT_FALSE(JsonValue::parse(bad).ok()) << bad;

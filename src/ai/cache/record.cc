@@ -16,7 +16,7 @@ constexpr size_t kHeader = kChecksum + 1 + 8;
 constexpr char kCompressed = 1;
 constexpr size_t kCompressAbove = 1024;
 constexpr uint64_t kUnpackedMax = 256u << 20;
-constexpr uint32_t kFields = 27;
+constexpr uint32_t kFields = 31;
 
 class Packer {
  public:
@@ -62,16 +62,34 @@ class Unpacker {
     if (!good || mp_typeof(*at_) != MP_ARRAY) return fail(), 0;
     return mp_decode_array(&at_);
   }
+  void fail() { good = false; }
   bool good = true;
 
  private:
-  void fail() { good = false; }
   const char* at_;
 };
 
 std::string checksum(std::string_view bytes) {
   const Digest d = blake3(bytes);
   return std::string(reinterpret_cast<const char*>(d.bytes.data()), kChecksum);
+}
+
+void pack_members(Packer& p, const ExtraMembers& members) {
+  p.array(members.size());
+  for (const auto& [name, json] : members) {
+    p.array(2);
+    p.text(name);
+    p.text(json);
+  }
+}
+
+void unpack_members(Unpacker& u, ExtraMembers& members) {
+  const size_t n = u.array();
+  for (size_t i = 0; i < n && u.good; ++i) {
+    if (u.array() != 2) return u.fail();
+    std::string name = u.text();
+    members.emplace_back(std::move(name), u.text());
+  }
 }
 
 }  // namespace
@@ -95,28 +113,35 @@ std::string encode_record(const CacheRecord& r) {
   p.text(a.refusal);
   p.array(a.tool_calls.size());
   for (const ToolCall& t : a.tool_calls) {
-    p.array(4);
+    p.array(5);
     p.text(t.id);
     p.text(t.name);
     p.text(t.arguments);
     p.number(t.custom ? 1 : 0);
+    p.text(t.signature);
   }
   p.text(a.logprobs);
   p.text(a.refusal_logprobs);
   p.text(a.reasoning_field);
-  for (const ExtraMembers* members : {&a.extra, &a.choice_extra, &a.message_extra}) {
-    p.array(members->size());
-    for (const auto& [name, json] : *members) {
-      p.array(2);
-      p.text(name);
-      p.text(json);
-    }
+  for (const ExtraMembers* members : {&a.extra, &a.choice_extra, &a.message_extra})
+    pack_members(p, *members);
+  p.array(a.blocks.size());
+  for (const Block& b : a.blocks) {
+    p.array(5);
+    p.number(static_cast<int64_t>(b.kind));
+    p.number(static_cast<int64_t>(b.size));
+    p.text(b.signature);
+    p.text(b.data);
+    pack_members(p, b.extra);
   }
   p.text(a.finish_reason);
+  p.text(a.finish_detail);
+  p.text(a.stop_sequence);
   p.number(a.usage.input_tokens);
   p.number(a.usage.cached_input_tokens);
   p.number(a.usage.output_tokens);
   p.number(a.usage.cache_write_tokens);
+  p.number(a.usage.cache_write_1h_tokens);
   p.number(a.usage.reported ? a.usage.reasoning_tokens : -1);
   p.text(a.usage.openai_json);
 
@@ -186,30 +211,41 @@ Result<CacheRecord> decode_record(std::string_view bytes, const Digest& key) {
   a.refusal = u.text();
   const size_t tools = u.array();
   for (size_t i = 0; i < tools && u.good; ++i) {
-    if (u.array() != 4) return damaged;
+    if (u.array() != 5) return damaged;
     ToolCall t;
     t.id = u.text();
     t.name = u.text();
     t.arguments = u.text();
     t.custom = u.number() != 0;
+    t.signature = u.text();
     a.tool_calls.push_back(std::move(t));
   }
   a.logprobs = u.text();
   a.refusal_logprobs = u.text();
   a.reasoning_field = u.text();
-  for (ExtraMembers* members : {&a.extra, &a.choice_extra, &a.message_extra}) {
-    const size_t n = u.array();
-    for (size_t i = 0; i < n && u.good; ++i) {
-      if (u.array() != 2) return damaged;
-      std::string name = u.text();
-      members->emplace_back(std::move(name), u.text());
-    }
+  for (ExtraMembers* members : {&a.extra, &a.choice_extra, &a.message_extra})
+    unpack_members(u, *members);
+  const size_t blocks = u.array();
+  for (size_t i = 0; i < blocks && u.good; ++i) {
+    if (u.array() != 5) return damaged;
+    Block b;
+    const int64_t kind = u.number();
+    if (kind < 0 || kind > static_cast<int64_t>(Block::Kind::kOther)) return damaged;
+    b.kind = static_cast<Block::Kind>(kind);
+    b.size = static_cast<size_t>(u.number());
+    b.signature = u.text();
+    b.data = u.text();
+    unpack_members(u, b.extra);
+    a.blocks.push_back(std::move(b));
   }
   a.finish_reason = u.text();
+  a.finish_detail = u.text();
+  a.stop_sequence = u.text();
   a.usage.input_tokens = u.number();
   a.usage.cached_input_tokens = u.number();
   a.usage.output_tokens = u.number();
   a.usage.cache_write_tokens = u.number();
+  a.usage.cache_write_1h_tokens = u.number();
   a.usage.reasoning_tokens = u.number();
   a.usage.openai_json = u.text();
   a.usage.reported = a.usage.reasoning_tokens >= 0;

@@ -9,43 +9,6 @@ namespace samplemind::ai {
 
 namespace {
 
-Error bad(std::string message) {
-  return Error(ErrorCode::kInvalidArgument, std::move(message));
-}
-
-// Hosted tools act on the world or read it anew: only plain functions give the same answer twice.
-std::string hosted_tool(const JsonValue& tools) {
-  for (const JsonValue& tool : tools.items()) {
-    const std::string type = tool["type"].string_or("function");
-    if (type != "function" && type != "custom") return type;
-  }
-  return {};
-}
-
-// What the request only points at may change behind its name: remote media, files, an earlier
-// answer kept by the provider.
-std::string outside_reference(const JsonValue& messages) {
-  for (const JsonValue& message : messages.items()) {
-    if (!message["audio"]["id"].is_null()) return "an audio id";
-    for (const JsonValue& part : message["content"].items()) {
-      for (const auto& [name, value] : part.members()) {
-        if (name == "file_id" || !value["file_id"].is_null()) return "a file id";
-        if (!name.ends_with("_url")) continue;
-        const std::string url = value["url"].string_or(value.string_or(""));
-        if (!url.starts_with("data:")) return "remote media";
-      }
-    }
-  }
-  return {};
-}
-
-// Models that look things up by themselves.
-bool searching_model(std::string_view name) {
-  return name.ends_with(":online") || name.find("-search-preview") != std::string_view::npos ||
-         name.find("-search-api") != std::string_view::npos ||
-         name.find("deep-research") != std::string_view::npos;
-}
-
 // The members of `object` that are not in `known`, as they are; null ones say nothing.
 template <size_t N>
 ExtraMembers extra_members(const JsonValue& object, const std::array<std::string_view, N>& known) {
@@ -158,7 +121,39 @@ void write_tool(JsonWriter& w, const ToolCall& t, std::optional<size_t> index) {
   if (first) w.field("type", t.custom ? "custom" : "function");
   w.key(t.custom ? "custom" : "function").begin_object();
   if (first) w.field("name", t.name);
-  w.field(t.custom ? "input" : "arguments", t.arguments).end_object().end_object();
+  w.field(t.custom ? "input" : "arguments", t.arguments).end_object();
+  if (!t.signature.empty()) {
+    w.key("extra_content").begin_object().key("google").begin_object();
+    w.field("thought_signature", t.signature).end_object().end_object();
+  }
+  w.end_object();
+}
+
+// Signed reasoning, as LiteLLM writes it: a client that gives it back lets the model go on from it.
+void write_thinking(JsonWriter& w, std::string_view text, std::string_view signature) {
+  w.begin_object().field("type", "thinking").field("thinking", text);
+  w.field("signature", signature).end_object();
+}
+void write_redacted(JsonWriter& w, std::string_view data) {
+  w.begin_object().field("type", "redacted_thinking").field("data", data).end_object();
+}
+void write_thinking_blocks(JsonWriter& w, const ChatAnswer& a) {
+  const bool any = std::any_of(a.blocks.begin(), a.blocks.end(), [](const Block& b) {
+    return b.kind == Block::Kind::kRedacted ||
+           (b.kind == Block::Kind::kReasoning && !b.signature.empty());
+  });
+  if (!any) return;
+  w.key("thinking_blocks").begin_array();
+  size_t at = 0;
+  for (const Block& b : a.blocks) {
+    if (b.kind == Block::Kind::kRedacted) write_redacted(w, b.data);
+    if (b.kind != Block::Kind::kReasoning) continue;
+    write_thinking(w,
+                   std::string_view(a.reasoning).substr(std::min(at, a.reasoning.size()), b.size),
+                   b.signature);
+    at += b.size;
+  }
+  w.end_array();
 }
 
 ToolCall read_tool(const JsonValue& t) {
@@ -168,7 +163,17 @@ ToolCall read_tool(const JsonValue& t) {
   call.id = t["id"].string_or("");
   call.name = body["name"].string_or("");
   call.arguments = body[call.custom ? "input" : "arguments"].string_or("");
+  call.signature = t["extra_content"]["google"]["thought_signature"].string_or("");
   return call;
+}
+
+// Reasons that only another provider has: the answer is there, if not all that was asked for.
+std::string openai_finish(const std::string& reason) {
+  constexpr std::array<std::string_view, 5> kKnown{"stop", "length", "tool_calls", "content_filter",
+                                                   "function_call"};
+  if (reason.empty() || std::find(kKnown.begin(), kKnown.end(), reason) != kKnown.end())
+    return reason;
+  return "stop";
 }
 
 std::string_view reasoning_field(const std::string& name) {
@@ -246,59 +251,6 @@ std::vector<JsonMember> top_level_members(std::string_view s) {
   return members;
 }
 
-Result<OpenAiRequest> read_openai_request(std::string_view body) {
-  auto parsed = JsonValue::parse(body);
-  if (!parsed.ok())
-    return Error(ErrorCode::kInvalidArgument, "the request's body is " + parsed.error().message());
-  const JsonValue& r = *parsed;
-  if (!r.is_object()) return bad("the request's body must be a JSON object");
-  // Readers differ in which of two equal names they take: what we understand must be what the
-  // provider does.
-  std::vector<std::string_view> names;
-  for (const auto& [name, value] : r.members()) names.push_back(name);
-  std::sort(names.begin(), names.end());
-  if (const auto twice = std::adjacent_find(names.begin(), names.end()); twice != names.end())
-    return bad("'" + std::string(*twice) + "' is given twice");
-  OpenAiRequest out;
-  if (!r["model"].string() || r["model"].string()->empty())
-    return bad("'model' is missing: name a model, or use \"auto\"");
-  out.model = *r["model"].string();
-  if (!r["messages"].is_array() || r["messages"].size() == 0)
-    return bad("'messages' must be a list with at least one message");
-  for (size_t i = 0; i < r["messages"].size(); ++i) {
-    if (!r["messages"][i]["role"].string())
-      return bad("messages[" + std::to_string(i) + "]: 'role' is missing");
-  }
-  if (!r["stream"].is_null() && !r["stream"].is_bool())
-    return bad("'stream' must be true or false");
-  if (!r["temperature"].is_null() && !r["temperature"].is_number())
-    return bad("'temperature' must be a number");
-  out.stream = r["stream"].bool_or(false);
-  out.include_usage = r["stream_options"]["include_usage"].bool_or(false);
-  out.sampling = r["temperature"].number_or(1) > 0;
-  const auto given = [&r](std::string_view name) { return !r[name].is_null(); };
-  out.tools = given("tools") || given("functions");
-  if (const std::string tool = hosted_tool(r["tools"]); !tool.empty()) {
-    out.never_cache = "the hosted tool " + tool;
-  } else if (given("web_search_options") || given("plugins") || searching_model(out.model)) {
-    out.never_cache = "web search";
-  } else if (r["background"].bool_or(false)) {
-    out.never_cache = "a background job";
-  } else if (given("previous_response_id") || given("conversation") || given("cached_content") ||
-             given("file_ids")) {
-    out.never_cache = "a reference to what the provider keeps";
-  } else if (r["store"].is_bool() && !r["store"].bool_or(true)) {
-    out.never_cache = "store: false";
-  } else if (r["n"].number_or(1) != 1) {
-    out.never_cache = "several choices";
-  } else if (given("audio")) {
-    out.never_cache = "audio output";
-  } else {
-    out.never_cache = outside_reference(r["messages"]);
-  }
-  return out;
-}
-
 std::string rewrite_openai_request(std::string_view body, std::string_view model, bool ask_usage) {
   std::string out;
   out.reserve(body.size() + model.size() + 64);
@@ -359,11 +311,12 @@ std::string write_openai_answer(const ChatAnswer& a) {
     for (const ToolCall& t : a.tool_calls) write_tool(w, t, std::nullopt);
     w.end_array();
   }
+  write_thinking_blocks(w, a);
   write_extra(w, a.message_extra);
   w.end_object();
   w.key("logprobs");
   write_logprobs(w, a.logprobs, a.refusal_logprobs);
-  w.field("finish_reason", a.finish_reason);
+  w.field("finish_reason", openai_finish(a.finish_reason));
   write_extra(w, a.choice_extra);
   w.end_object().end_array();
   if (a.usage.reported) write_usage(w, a.usage);
@@ -386,7 +339,13 @@ std::string write_openai_chunk(const ChatAnswer& head, const ChatDelta& d, bool 
   if (!d.tools.empty()) {
     w.key("tool_calls").begin_array();
     for (const ChatDelta::Tool& t : d.tools)
-      write_tool(w, ToolCall{t.id, t.name, t.arguments, t.custom}, t.index);
+      write_tool(w, ToolCall{t.id, t.name, t.arguments, t.custom, t.signature}, t.index);
+    w.end_array();
+  }
+  if (!d.redacted.empty() || (!d.signature.empty() && d.text.empty())) {
+    w.key("thinking_blocks").begin_array();
+    if (!d.redacted.empty()) write_redacted(w, d.redacted);
+    if (!d.signature.empty()) write_thinking(w, d.reasoning, d.signature);
     w.end_array();
   }
   write_extra(w, d.message_extra);
@@ -395,7 +354,7 @@ std::string write_openai_chunk(const ChatAnswer& head, const ChatDelta& d, bool 
     w.key("logprobs");
     write_logprobs(w, d.logprobs, d.refusal_logprobs);
   }
-  write_text_or_null(w, "finish_reason", d.finish_reason);
+  write_text_or_null(w, "finish_reason", openai_finish(d.finish_reason));
   write_extra(w, d.choice_extra);
   w.end_object().end_array().end_object();
   return out;
@@ -433,30 +392,10 @@ std::string write_openai_usage_chunk(const ChatAnswer& a) {
 std::string write_openai_stream(const ChatAnswer& a, bool include_usage) {
   std::string out;
   bool first = true;
-  const auto event = [&](const ChatDelta& d) {
+  for (const ChatDelta& d : pieces_of(a)) {
     out += "data: " + write_openai_chunk(a, d, first) + "\n\n";
     first = false;
-  };
-  if (!a.reasoning.empty()) {
-    ChatDelta d;
-    d.reasoning = a.reasoning;
-    event(d);
   }
-  ChatDelta body;
-  body.text = a.text;
-  body.refusal = a.refusal;
-  body.logprobs = a.logprobs;
-  body.refusal_logprobs = a.refusal_logprobs;
-  body.message_extra = a.message_extra;
-  body.extra = a.extra;
-  for (size_t i = 0; i < a.tool_calls.size(); ++i)
-    body.tools.push_back({i, a.tool_calls[i].id, a.tool_calls[i].name, a.tool_calls[i].arguments,
-                          a.tool_calls[i].custom});
-  event(body);
-  ChatDelta end;
-  end.finish_reason = a.finish_reason;
-  end.choice_extra = a.choice_extra;
-  event(end);
   if (include_usage && a.usage.reported) out += "data: " + write_openai_usage_chunk(a) + "\n\n";
   out += "data: [DONE]\n\n";
   return out;
@@ -523,7 +462,7 @@ Result<ChatDelta> read_openai_chunk(std::string_view data, size_t& choices_max, 
         return Error(ErrorCode::kUpstream,
                      "the provider's stream holds a tool call with index " + std::to_string(tool));
       const ToolCall call = read_tool(t);
-      d.tools.push_back({tool, call.id, call.name, call.arguments, call.custom});
+      d.tools.push_back({tool, call.id, call.name, call.arguments, call.custom, call.signature});
     }
     d.logprobs = logprob_items(choice, "content");
     d.refusal_logprobs = logprob_items(choice, "refusal");
@@ -532,9 +471,10 @@ Result<ChatDelta> read_openai_chunk(std::string_view data, size_t& choices_max, 
     d.finish_reason = choice["finish_reason"].string_or("");
   }
   d.extra = extra_members(r, kAnswerMembers);
-  d.openai_data = std::string(data);
+  d.native = Dialect::kOpenAi;
+  d.native_data = std::string(data);
   // An event's data may stand on several lines; between JSON's tokens a space is as good.
-  std::replace(d.openai_data.begin(), d.openai_data.end(), '\n', ' ');
+  std::replace(d.native_data.begin(), d.native_data.end(), '\n', ' ');
   return d;
 }
 
@@ -557,6 +497,45 @@ std::string write_openai_error(std::string_view message, std::string_view type,
   }
   w.end_object().end_object();
   return out;
+}
+
+Result<void> OpenAiReader::event(std::string_view, std::string data, std::vector<ChatDelta>& out) {
+  if (data == "[DONE]") {
+    done = true;
+    return ok();
+  }
+  SM_TRY(ChatDelta d, read_openai_chunk(data, choices, head));
+  finished |= !d.finish_reason.empty();
+  out.push_back(std::move(d));
+  return ok();
+}
+
+Result<ChatAnswer> OpenAiReader::whole(std::string_view body) {
+  return read_openai_answer(body, choices);
+}
+
+void OpenAiStreamWriter::delta(std::string& out, const ChatAnswer& head, const ChatDelta& d) {
+  if (d.usage_only && !include_usage_) return;
+  native_ = d.native == Dialect::kOpenAi && !d.native_data.empty();
+  if (native_) {
+    std::string data = d.native_data;
+    if (role_missing_ && !d.has_role) data = with_role(data);
+    role_missing_ &= !d.has_role && data.size() == d.native_data.size();
+    out += "data: " + data + "\n\n";
+  } else if (d.has_content() || !d.signature.empty() || !d.finish_reason.empty() || first_) {
+    out += "data: " + write_openai_chunk(head, d, first_) + "\n\n";
+  }
+  first_ = false;
+}
+
+void OpenAiStreamWriter::end(std::string& out, const ChatAnswer& answer) {
+  if (!native_ && include_usage_ && answer.usage.reported)
+    out += "data: " + write_openai_usage_chunk(answer) + "\n\n";
+  out += "data: [DONE]\n\n";
+}
+
+void OpenAiStreamWriter::error(std::string& out, const AnswerError& e) {
+  out += "data: " + write_openai_error(e.message, e.type, e.code) + "\n\n";
 }
 
 }  // namespace samplemind::ai

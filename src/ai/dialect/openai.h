@@ -8,24 +8,19 @@
 #include <vector>
 
 #include "ai/chat.h"
+#include "ai/dialect/dialect.h"
+#include "ai/request.h"
 #include "base/json.h"
 #include "base/result.h"
 
 namespace samplemind::ai {
 
-// What the gateway must know of a request; everything else in it stays as it is.
-struct OpenAiRequest {
-  std::string model;
-  bool stream = false;
-  bool include_usage = false;  // stream_options.include_usage
-  bool sampling = false;       // temperature above 0 (the default is 1)
-  bool tools = false;          // offers tools of any kind
-  // Why the answer must be neither cached nor shared with an equal request; empty when it may.
-  std::string never_cache;
-};
-
 // kInvalidArgument with what is wrong and where.
-Result<OpenAiRequest> read_openai_request(std::string_view body);
+Result<ChatRequest> read_openai_request(std::string_view body);
+// The body for POST /chat/completions from a request of another dialect. `official`: for OpenAI
+// itself, which refuses what other servers of its dialect take.
+Result<std::string> write_openai_request(const ChatRequest& request, std::string_view model,
+                                         bool stream, bool official);
 
 // The client's bytes with `model` (and for streams stream_options.include_usage) set and the rest
 // untouched. REQUIRES: read_openai_request took it.
@@ -39,7 +34,8 @@ std::string write_openai_chunk(const ChatAnswer& head, const ChatDelta& delta, b
 std::string with_role(std::string_view chunk);
 // The extra last chunk with the usage.
 std::string write_openai_usage_chunk(const ChatAnswer& answer);
-// The whole answer as an event stream, [DONE] included.
+// The whole answer as an event stream, [DONE] included: what a client that asked for the answer's
+// pieces gets when it is there already.
 std::string write_openai_stream(const ChatAnswer& answer, bool include_usage);
 
 // An upstream's answer; kUpstream when it is no chat completion. `choices` is set to their number;
@@ -47,6 +43,26 @@ std::string write_openai_stream(const ChatAnswer& answer, bool include_usage);
 Result<ChatAnswer> read_openai_answer(std::string_view body, size_t& choices);
 // A chunk's data; an error object inside a stream is kUpstream with its message.
 Result<ChatDelta> read_openai_chunk(std::string_view data, size_t& choices_max, ChatAnswer& head);
+
+class OpenAiReader final : public AnswerReader {
+ public:
+  Result<void> event(std::string_view name, std::string data, std::vector<ChatDelta>& out) override;
+  Result<ChatAnswer> whole(std::string_view body) override;
+};
+
+class OpenAiStreamWriter final : public StreamWriter {
+ public:
+  explicit OpenAiStreamWriter(bool include_usage) : include_usage_(include_usage) {}
+  void delta(std::string& out, const ChatAnswer& head, const ChatDelta& d) override;
+  void end(std::string& out, const ChatAnswer& answer) override;
+  void error(std::string& out, const AnswerError& e) override;
+
+ private:
+  bool include_usage_;
+  bool first_ = true;
+  bool role_missing_ = true;
+  bool native_ = false;
+};
 
 // {"error":{"message":...,"type":...,"param":null,"code":...}}
 std::string write_openai_error(std::string_view message, std::string_view type,

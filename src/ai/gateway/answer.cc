@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "ai/dialect/openai.h"
+#include "ai/dialect/dialect.h"
 
 namespace samplemind::ai {
 
@@ -25,13 +25,13 @@ std::string model_header(std::string_view provider, std::string_view model) {
   return out;
 }
 
-net::Headers answer_headers(const Plan& p, const Flight& flight, CacheState state, bool stream) {
+net::Headers answer_headers(const Plan& p, const Flight& flight, CacheState state) {
   net::Headers headers;
-  headers.add("content-type", stream ? "text/event-stream" : "application/json");
+  headers.add("content-type", content_type(p.form));
   headers.add("x-samplemind-cache", cache_state_name(state));
   if (p.use_cache) headers.add("x-samplemind-cache-key", p.key.hex());
   headers.add("x-samplemind-model", model_header(flight.provider, p.model));
-  if (stream) {
+  if (p.form.stream) {
     headers.add("cache-control", "no-cache");
     headers.add("x-accel-buffering", "no");
   }
@@ -40,7 +40,7 @@ net::Headers answer_headers(const Plan& p, const Flight& flight, CacheState stat
 
 }  // namespace
 
-net::Task<void> fail(Failure f, ResponseSink& sink) {
+net::Task<void> fail(Failure f, Dialect dialect, ResponseSink& sink) {
   net::Headers headers;
   headers.set("content-type", "application/json");
   if (f.retry_after_ms)
@@ -51,14 +51,14 @@ net::Task<void> fail(Failure f, ResponseSink& sink) {
   }
   // Our own tries are spent: a client that tries again at once only multiplies the load.
   if (f.status >= 500) headers.set("x-should-retry", "false");
-  const std::string body = write_openai_error(f.message, f.type, f.code);
+  const std::string body = write_error(dialect, to_answer_error(f));
   (void)(co_await sink.respond(f.status, std::move(headers), body)).ok();
 }
 
-net::Task<void> render_hit(GatewayCore& core, const CacheRecord& r_in, CacheState state,
-                           bool stream, bool include_usage, ResponseSink& sink) {
+net::Task<void> render_hit(GatewayCore& core, const CacheRecord& r_in, CacheState state, Form form,
+                           ResponseSink& sink) {
   net::Headers headers;
-  headers.add("content-type", stream ? "text/event-stream" : "application/json");
+  headers.add("content-type", content_type(form));
   headers.add("x-samplemind-cache", cache_state_name(state));
   headers.add("x-samplemind-cache-key", r_in.key_hex);
   headers.add("x-samplemind-model", model_header(r_in.answer.provider, r_in.model));
@@ -69,12 +69,15 @@ net::Task<void> render_hit(GatewayCore& core, const CacheRecord& r_in, CacheStat
     headers.add("x-samplemind-saved-microusd", std::to_string(r_in.cost_microusd));
     core.saved_microusd_total.add(static_cast<uint64_t>(r_in.cost_microusd));
   }
-  if (stream) {
+  if (form.stream) {
     headers.add("cache-control", "no-cache");
-    const std::string events = write_openai_stream(r_in.answer, include_usage);
+    const std::string events = write_stream(form, r_in.answer);
     (void)(co_await sink.respond(200, std::move(headers), events)).ok();
-  } else {
+  } else if (form.dialect == Dialect::kOpenAi) {
     (void)(co_await sink.respond(200, std::move(headers), r_in.openai_body)).ok();
+  } else {
+    const std::string body = write_answer(form, r_in.answer);
+    (void)(co_await sink.respond(200, std::move(headers), body)).ok();
   }
 }
 
@@ -85,10 +88,10 @@ net::Task<void> whole_flight(const Plan& p, FlightPtr flight, CacheState state,
   if (!flight->done) co_return;  // the client is gone
   if (flight->error) {
     Failure failure = to_failure(*flight->error);
-    co_await fail(std::move(failure), sink);
+    co_await fail(std::move(failure), p.form.dialect, sink);
     co_return;
   }
-  net::Headers headers = answer_headers(p, *flight, state, false);
+  net::Headers headers = answer_headers(p, *flight, state);
   if (flight->cost_microusd && state == CacheState::kCoalesced) {
     // Whoever came first pays.
     headers.add("x-samplemind-cost-microusd", "0");
@@ -97,8 +100,9 @@ net::Task<void> whole_flight(const Plan& p, FlightPtr flight, CacheState state,
   } else if (flight->cost_microusd) {
     headers.add("x-samplemind-cost-microusd", std::to_string(*flight->cost_microusd));
   }
-  const std::string body =
-      flight->openai_body.empty() ? write_openai_answer(flight->answer) : flight->openai_body;
+  // What came whole in the client's own dialect passes as it came.
+  const bool native = !flight->native_body.empty() && flight->native == p.form.dialect;
+  const std::string body = native ? flight->native_body : write_answer(p.form, flight->answer);
   (void)(co_await sink.respond(200, std::move(headers), body)).ok();
 }
 
@@ -111,51 +115,30 @@ net::Task<void> stream_flight(const Plan& p, FlightPtr flight, CacheState state,
   if (cancel.cancelled() && !flight->done) co_return;
   if (flight->error && !flight->content) {
     Failure failure = to_failure(*flight->error);
-    co_await fail(std::move(failure), sink);
+    co_await fail(std::move(failure), p.form.dialect, sink);
     co_return;
   }
-  net::Headers headers = answer_headers(p, *flight, state, true);
+  net::Headers headers = answer_headers(p, *flight, state);
   if (!(co_await sink.start(200, std::move(headers))).ok()) co_return;
+  const std::unique_ptr<StreamWriter> writer = make_stream_writer(p.form);
   size_t read = 0;
-  bool first = true;
-  bool role_missing = true;
   for (;;) {
     std::string events;
-    for (; read < flight->deltas.size() && events.size() < kWriteMax; ++read) {
-      const ChatDelta& d = flight->deltas[read];
-      if (d.usage_only && !p.request.include_usage) continue;
-      if (!d.openai_data.empty()) {
-        std::string data = d.openai_data;
-        if (role_missing && !d.has_role) data = with_role(data);
-        role_missing &= !d.has_role && data.size() == d.openai_data.size();
-        events += "data: " + data + "\n\n";
-      } else if (d.has_content() || !d.finish_reason.empty() || first) {
-        events += "data: " + write_openai_chunk(flight->answer, d, first) + "\n\n";
-      }
-      first = false;
-    }
+    for (; read < flight->deltas.size() && events.size() < kWriteMax; ++read)
+      writer->delta(events, flight->answer, flight->deltas[read]);
     const bool done = flight->done && read == flight->deltas.size();
-    if (done && !flight->error) {
-      if (flight->deltas.empty()) {
-        events += write_openai_stream(flight->answer,
-                                      p.request.include_usage);  // the leader asked for it whole
-      } else {
-        const bool native = !flight->deltas.back().openai_data.empty();
-        if (!native && p.request.include_usage)
-          events += "data: " + write_openai_usage_chunk(flight->answer) + "\n\n";
-        events += "data: [DONE]\n\n";
-      }
-    } else if (done) {
+    if (done && flight->error) {
       // After content: one error event and no terminal marker.
-      events +=
-          "data: " +
-          write_openai_error(flight->error->message, flight->error->type, flight->error->code) +
-          "\n\n";
+      writer->error(events, to_answer_error(to_failure(*flight->error)));
+    } else if (done && flight->deltas.empty()) {
+      events += write_stream(p.form, flight->answer);  // the leader asked for it whole
+    } else if (done) {
+      writer->end(events, flight->answer);
     }
     if (!events.empty() && !(co_await sink.write(events)).ok()) co_return;
     if (done) {
-      // Also after an error: a reset could overtake the event that tells of it. What says that
-      // the answer is not complete is that event and the missing [DONE].
+      // Also after an error: a reset could overtake the event that tells of it. What says that the
+      // answer is not complete is that event and the missing marker.
       (void)(co_await sink.finish()).ok();
       co_return;
     }

@@ -10,10 +10,10 @@
 
 namespace samplemind::ai {
 
-net::Task<void> fail(Failure f, ResponseSink& sink);
+net::Task<void> fail(Failure f, Dialect dialect, ResponseSink& sink);
 
-net::Task<void> render_hit(GatewayCore& core, const CacheRecord& r_in, CacheState state,
-                           bool stream, bool include_usage, ResponseSink& sink);
+net::Task<void> render_hit(GatewayCore& core, const CacheRecord& r_in, CacheState state, Form form,
+                           ResponseSink& sink);
 
 // The flight's answer once it is there, whole.
 net::Task<void> whole_flight(const Plan& p, FlightPtr flight, CacheState state,

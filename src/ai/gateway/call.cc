@@ -36,7 +36,7 @@ UpstreamError paused_error(const Flight& flight, const Plan& p, std::chrono::mil
 
 }  // namespace
 
-FlightPtr Caller::join(const Plan& p, std::string_view body, CacheState& state) {
+FlightPtr Caller::join(const Plan& p, CacheState& state) {
   if (p.use_cache) {
     if (const auto it = flights_.find(p.key);
         it != flights_.end() && !it->second->cancel.cancelled()) {
@@ -53,7 +53,7 @@ FlightPtr Caller::join(const Plan& p, std::string_view body, CacheState& state) 
     if (auto leader = core_->flights.claim(p.key, me(*flight))) {
       core_->coalesced.add();
       state = CacheState::kCoalesced;
-      tasks_.start(follow(flight, std::move(*leader), p, std::string(body)));
+      tasks_.start(follow(flight, std::move(*leader), p));
       return flight;
     }
     core_->misses.add();
@@ -62,7 +62,7 @@ FlightPtr Caller::join(const Plan& p, std::string_view body, CacheState& state) 
     core_->bypassed.add();
     state = CacheState::kBypass;
   }
-  tasks_.start(fly(flight, p, std::string(body)));
+  tasks_.start(fly(flight, p));
   return flight;
 }
 
@@ -102,7 +102,7 @@ void Caller::detach(const Digest& key, uint64_t flight, uint64_t remote) {
   if (it != flights_.end() && it->second->id == flight) it->second->remove_remote(remote);
 }
 
-net::Task<void> Caller::follow(FlightPtr flight, FlightLeader leader, Plan p, std::string body) {
+net::Task<void> Caller::follow(FlightPtr flight, FlightLeader leader, Plan p) {
   std::optional<UpstreamError> error;
   const int64_t begin_ms = core_->clock.unix_ms();
   for (;;) {
@@ -143,7 +143,7 @@ net::Task<void> Caller::follow(FlightPtr flight, FlightLeader leader, Plan p, st
     // The leader has ended: what it left is in the cache, or it is this one's turn.
     if (const RecordPtr hit = core_->memory.get(p.key, core_->clock.unix_ms())) {
       if (cache_->acceptable(*hit, p.max_age_ms) && (p.read_cache || hit->stored_ms >= begin_ms)) {
-        flight->whole(hit->answer, hit->openai_body, 1);
+        flight->whole(hit->answer, hit->openai_body, Dialect::kOpenAi, 1);
         if (hit->cost_microusd >= 0) flight->cost_microusd = hit->cost_microusd;
         break;
       }
@@ -151,7 +151,7 @@ net::Task<void> Caller::follow(FlightPtr flight, FlightLeader leader, Plan p, st
     flight->restart();
     auto next = core_->flights.claim(p.key, me(*flight));
     if (!next) {
-      co_await fly(flight, std::move(p), std::move(body));
+      co_await fly(flight, std::move(p));
       co_return;
     }
     leader = std::move(*next);
@@ -161,11 +161,11 @@ net::Task<void> Caller::follow(FlightPtr flight, FlightLeader leader, Plan p, st
   flight->end(std::move(error));
 }
 
-void Caller::refresh_behind(const Plan& p, std::string_view body) {
+void Caller::refresh_behind(const Plan& p) {
   if (flights_.contains(p.key)) return;
   core_->refreshes.add();
   CacheState state = CacheState::kMiss;
-  tasks_.start(hold(join(p, body, state)));
+  tasks_.start(hold(join(p, state)));
 }
 
 // Wants the answer as a client does, and has no use for it.
@@ -197,8 +197,7 @@ void Caller::judge(ModelHealth& health, const std::optional<UpstreamError>& erro
   }
 }
 
-net::Task<void> Caller::fly(FlightPtr flight, Plan p, std::string body_in) {
-  const auto body = std::make_shared<const std::string>(std::move(body_in));
+net::Task<void> Caller::fly(FlightPtr flight, Plan p) {
   const std::shared_ptr<ModelHealth> health = health_of(p);
   const SteadyTime begin = core_->clock.steady();
   SteadyTime try_begin = begin;
@@ -220,18 +219,18 @@ net::Task<void> Caller::fly(FlightPtr flight, Plan p, std::string body_in) {
     core_->upstream_calls.add();
     CallOptions options;
     options.model = p.model;
-    options.stream = p.request.stream;
+    options.stream = p.request->stream;
     options.headers = p.forward;
     options.total_timeout = std::chrono::milliseconds(std::max<int64_t>(1, left_ms(begin)));
     options.cancel = flight->cancel;
     // A second try of a request with tools could act twice.
-    const auto p95 = core_->settings.hedge && !p.request.tools && attempt == 1
+    const auto p95 = core_->settings.hedge && !p.request->has_tools() && attempt == 1
                          ? health->first_content.p95()
                          : std::nullopt;
     if (p95) {
-      error = co_await race(flight, p, body, std::move(options), *p95, health);
+      error = co_await race(flight, p, std::move(options), *p95, health);
     } else {
-      error = co_await p.provider->chat(*client_, *body, std::move(options), *flight);
+      error = co_await p.provider->chat(*client_, *p.request, std::move(options), *flight);
     }
     if (core_->settings.breaker) judge(*health, error);
     if (!error) break;
@@ -288,7 +287,6 @@ net::Task<void> Caller::fly(FlightPtr flight, Plan p, std::string body_in) {
 }
 
 net::Task<std::optional<UpstreamError>> Caller::race(FlightPtr flight, const Plan& p,
-                                                     std::shared_ptr<const std::string> body,
                                                      CallOptions options,
                                                      std::chrono::nanoseconds p95,
                                                      std::shared_ptr<ModelHealth> health) {
@@ -297,7 +295,7 @@ net::Task<std::optional<UpstreamError>> Caller::race(FlightPtr flight, const Pla
   auto event = std::make_shared<net::Event>();
   auto first = std::make_shared<RacingTry>(*flight, winner);
   first->event = event;
-  tasks_.start(run_try(flight, p.provider, body, options, first));
+  tasks_.start(run_try(flight, p.provider, p.request, options, first));
   bool late = false;
   std::function<void()> on_late = [event, &late] {
     late = true;
@@ -316,7 +314,7 @@ net::Task<std::optional<UpstreamError>> Caller::race(FlightPtr flight, const Pla
   second->event = event;
   first->other = second.get();
   second->other = first.get();
-  tasks_.start(run_try(flight, p.provider, body, std::move(options), second));
+  tasks_.start(run_try(flight, p.provider, p.request, std::move(options), second));
   // Until the one that has won is done, or both are.
   while (!(first->done && second->done) && !(*winner != nullptr && (*winner)->done))
     co_await event->wait();
@@ -329,10 +327,10 @@ net::Task<std::optional<UpstreamError>> Caller::race(FlightPtr flight, const Pla
 }
 
 net::Task<void> Caller::run_try(FlightPtr flight, Provider* provider,
-                                std::shared_ptr<const std::string> body, CallOptions options,
+                                std::shared_ptr<const ChatRequest> request, CallOptions options,
                                 std::shared_ptr<RacingTry> racer) {
   options.cancel = racer->cancel;
-  racer->error = co_await provider->chat(*client_, *body, std::move(options), *racer);
+  racer->error = co_await provider->chat(*client_, *request, std::move(options), *racer);
   racer->done = true;
   racer->event->notify();
   (void)flight;

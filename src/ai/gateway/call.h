@@ -41,14 +41,14 @@ class Caller {
   ~Caller();
 
   // Joins the flight of an equal request, on whatever shard of the process, or starts one.
-  FlightPtr join(const Plan& p, std::string_view body, CacheState& state);
+  FlightPtr join(const Plan& p, CacheState& state);
   // Fetches the answer anew with nobody waiting, unless somebody does already.
-  void refresh_behind(const Plan& p, std::string_view body);
+  void refresh_behind(const Plan& p);
 
  private:
-  net::Task<void> fly(FlightPtr flight, Plan p, std::string body_in);
+  net::Task<void> fly(FlightPtr flight, Plan p);
   // Is fed by the leader on another loop; flies itself when that one is gone.
-  net::Task<void> follow(FlightPtr flight, FlightLeader leader, Plan p, std::string body);
+  net::Task<void> follow(FlightPtr flight, FlightLeader leader, Plan p);
   net::Task<void> hold(FlightPtr flight);
   FlightLeader me(const Flight& flight) const;
   // On the leader's loop: takes part in its flight, if that is still on its way.
@@ -57,13 +57,12 @@ class Caller {
   void forget(const Digest& key, const FlightPtr& flight);
   // The call, and a second one beside it when it has given no content for as long as 95 of 100
   // took.
-  net::Task<std::optional<UpstreamError>> race(FlightPtr flight, const Plan& p,
-                                               std::shared_ptr<const std::string> body,
-                                               CallOptions options, std::chrono::nanoseconds p95,
+  net::Task<std::optional<UpstreamError>> race(FlightPtr flight, const Plan& p, CallOptions options,
+                                               std::chrono::nanoseconds p95,
                                                std::shared_ptr<ModelHealth> health);
   // Holds all that it refers to: the loser may end after the race.
   net::Task<void> run_try(FlightPtr flight, Provider* provider,
-                          std::shared_ptr<const std::string> body, CallOptions options,
+                          std::shared_ptr<const ChatRequest> request, CallOptions options,
                           std::shared_ptr<RacingTry> racer);
   std::shared_ptr<ModelHealth> health_of(const Plan& p);
   CallBudget& retries_of(const std::string& provider);

@@ -74,8 +74,7 @@ GatewayCore::GatewayCore(const Config& config, Metrics& metrics, const Clock& cl
   settings.hedge = config.boolean("ai.hedge");
   settings.backoff_ms = config.duration_ms("ai.backoff");
   settings.total_timeout_ms = config.duration_ms("ai.total_timeout");
-  settings.openai_default = config.string("ai.openai.default_model");
-  settings.ollama_default = config.string("ai.ollama.default_model");
+
   settings.recommended = config.list("ai.ollama.recommended_models");
   settings.order = config.list("ai.order");
   settings.aliases = config.table("ai.aliases");
@@ -140,12 +139,14 @@ Result<std::shared_ptr<Gateway>> Gateway::create(const Config& config,
     return Error(ErrorCode::kInvalidArgument,
                  "cache.sampling must be 'cache' or 'bypass', not '" + sampling + "'");
   }
-  const std::vector<std::string> providers{"ollama", "openai"};
+  const std::vector<std::string> providers{"ollama", "gemini", "anthropic", "openai"};
   for (const std::string& name : config.list("ai.order")) {
-    if (std::find(providers.begin(), providers.end(), name) != providers.end()) continue;
+    if (std::find(providers.begin(), providers.end(), provider_name(name)) != providers.end())
+      continue;
     const auto close = nearest(name, providers);
     return Error(ErrorCode::kInvalidArgument, "ai.order: there is no provider '" + name + "'",
-                 close ? "did you mean '" + *close + "'?" : "the providers are ollama and openai");
+                 close ? "did you mean '" + *close + "'?"
+                       : "the providers are ollama, gemini, anthropic and openai");
   }
   for (const auto& [alias, model] : config.table("ai.aliases")) {
     if (model.empty())

@@ -33,8 +33,7 @@ struct Settings {
   bool hedge = false;
   int64_t backoff_ms = 1000;
   int64_t total_timeout_ms = 600000;
-  std::string openai_default;
-  std::string ollama_default;
+
   std::vector<std::string> recommended;
   std::vector<std::string> order;
   std::map<std::string, std::string> aliases;

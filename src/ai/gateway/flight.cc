@@ -6,7 +6,7 @@ void Flight::delta(ChatDelta d, const ChatAnswer& head_in) {
   answer.id = head_in.id;
   answer.created_s = head_in.created_s;
   answer.model = head_in.model;
-  bytes += sizeof d + d.text.size() + d.reasoning.size() + d.openai_data.size();
+  bytes += sizeof d + d.text.size() + d.reasoning.size() + d.native_data.size();
   for (const ChatDelta::Tool& t : d.tools) bytes += t.arguments.size();
   if (bytes > kFlightBytesMax) {
     too_large = true;
@@ -22,12 +22,13 @@ void Flight::delta(ChatDelta d, const ChatAnswer& head_in) {
   wake();
 }
 
-void Flight::whole(ChatAnswer a, std::string body, size_t choices_in) {
+void Flight::whole(ChatAnswer a, std::string body, Dialect dialect, size_t choices_in) {
   answer = std::move(a);
-  openai_body = std::move(body);
+  native_body = std::move(body);
+  native = dialect;
   choices = choices_in;
   has_content();
-  for (RemoteFollower& each : remotes) each.whole(answer, openai_body, choices);
+  for (RemoteFollower& each : remotes) each.whole(answer, native_body, native, choices);
   wake();
 }
 
@@ -47,7 +48,7 @@ void Flight::add_remote(RemoteFollower remote) {
   remotes.push_back(std::move(remote));
   if (!content) return;
   if (deltas.empty()) {
-    remotes.back().whole(answer, openai_body, choices);
+    remotes.back().whole(answer, native_body, native, choices);
   } else {
     remotes.back().pieces(deltas, answer);
   }
@@ -83,10 +84,10 @@ void RacingTry::delta(ChatDelta d, const ChatAnswer& head) {
   flight.delta(std::move(d), head);
 }
 
-void RacingTry::whole(ChatAnswer answer, std::string body, size_t choices) {
+void RacingTry::whole(ChatAnswer answer, std::string body, Dialect dialect, size_t choices) {
   if (lost()) return;
   win();
-  flight.whole(std::move(answer), std::move(body), choices);
+  flight.whole(std::move(answer), std::move(body), dialect, choices);
 }
 
 void RacingTry::rest(std::unique_ptr<net::ClientResponse> response) {

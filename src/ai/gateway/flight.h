@@ -22,7 +22,7 @@ inline constexpr size_t kFlightBytesMax = 32u << 20;  // of one answer
 class Flight final : public ChatSink {
  public:
   void delta(ChatDelta d, const ChatAnswer& head_in) override;
-  void whole(ChatAnswer a, std::string body, size_t choices_in) override;
+  void whole(ChatAnswer a, std::string body, Dialect dialect, size_t choices_in) override;
   void rest(std::unique_ptr<net::ClientResponse> response) override { tail = std::move(response); }
   void end(std::optional<UpstreamError> e);
   void has_content();
@@ -39,7 +39,8 @@ class Flight final : public ChatSink {
   std::string provider;
   std::vector<ChatDelta> deltas;
   ChatAnswer answer;
-  std::string openai_body;
+  std::string native_body;  // the answer whole as the upstream sent it; empty: it was streamed
+  Dialect native = Dialect::kOpenAi;
   size_t choices = 1;
   size_t bytes = 0;
   bool content = false;  // pieces with content were given: no other try may follow
@@ -81,7 +82,7 @@ class RacingTry final : public ChatSink {
   RacingTry(Flight& flight_in, std::shared_ptr<RacingTry*> winner_in)
       : flight(flight_in), winner(std::move(winner_in)), cancel(flight_in.cancel.child()) {}
   void delta(ChatDelta d, const ChatAnswer& head) override;
-  void whole(ChatAnswer answer, std::string body, size_t choices) override;
+  void whole(ChatAnswer answer, std::string body, Dialect dialect, size_t choices) override;
   void rest(std::unique_ptr<net::ClientResponse> response) override;
   bool lost() const { return *winner != nullptr && *winner != this; }
   void win();

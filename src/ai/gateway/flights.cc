@@ -25,12 +25,12 @@ void RemoteFollower::pieces(const std::vector<ChatDelta>& deltas, const ChatAnsw
   });
 }
 
-void RemoteFollower::whole(const ChatAnswer& answer, const std::string& openai_body,
+void RemoteFollower::whole(const ChatAnswer& answer, const std::string& body, Dialect dialect,
                            size_t choices) {
-  auto copy = std::make_shared<std::pair<ChatAnswer, std::string>>(answer, openai_body);
-  home_.post([there = there_, copy, choices] {
+  auto copy = std::make_shared<std::pair<ChatAnswer, std::string>>(answer, body);
+  home_.post([there = there_, copy, dialect, choices] {
     if (const auto followed = there.lock())
-      followed->flight->whole(std::move(copy->first), std::move(copy->second), choices);
+      followed->flight->whole(std::move(copy->first), std::move(copy->second), dialect, choices);
   });
 }
 

@@ -93,7 +93,7 @@ class RemoteFollower {
   RemoteFollower(net::Loop::Poster home, std::weak_ptr<FollowedFlight> there, uint64_t id)
       : id(id), home_(std::move(home)), there_(std::move(there)) {}
   void pieces(const std::vector<ChatDelta>& deltas, const ChatAnswer& head);  // those not yet told
-  void whole(const ChatAnswer& answer, const std::string& openai_body, size_t choices);
+  void whole(const ChatAnswer& answer, const std::string& body, Dialect dialect, size_t choices);
   void end(const std::optional<UpstreamError>& error, std::optional<int64_t> cost_microusd);
   static void lose(const net::Loop::Poster& home, std::weak_ptr<FollowedFlight> there);
   void lose() { lose(home_, there_); }

@@ -16,9 +16,13 @@ AnswerCache::AnswerCache(GatewayCore& core, net::Loop& loop) : core_(&core) {
     redis_ = std::move(*made);
 }
 
-Digest AnswerCache::seen_digest(const CallContext& context, const ClientWishes& wishes,
-                                std::string_view body) const {
+Digest AnswerCache::seen_digest(const CallContext& context, const ChatRoute& route,
+                                const ClientWishes& wishes, std::string_view body) const {
   Hasher h = seen_base_;
+  const char kind[] = {static_cast<char>(route.dialect), route.stream ? 's' : 'w',
+                       route.list ? 'l' : 'e'};
+  h.update(std::string_view(kind, sizeof kind));
+  h.update_field(route.model);
   h.update_field(context.tenant);
   h.update_field(wishes.cache_namespace);
   h.update_field(answer_changing_headers(context.headers));
@@ -35,8 +39,7 @@ const AnswerCache::Seen* AnswerCache::seen(const Digest& seen_key) const {
 void AnswerCache::remember(const Digest& seen_key, const Plan& p) {
   if (seen_.size() >= kSeenMax) seen_.clear();
   // Names that were resolved by a provider's list are resolved again once the list is.
-  seen_[seen_key] = {p.key, p.request.stream, p.request.include_usage,
-                     core_->clock.unix_ms() + kModelListMs};
+  seen_[seen_key] = {p.key, p.form, core_->clock.unix_ms() + kModelListMs};
 }
 
 bool AnswerCache::acceptable(const CacheRecord& r, int64_t max_age_ms) const {

@@ -27,11 +27,10 @@ class AnswerCache {
   // What is remembered of a body that was answered from the cache.
   struct Seen {
     Digest key;
-    bool stream;
-    bool include_usage;
+    Form form;
     int64_t until_ms;
   };
-  Digest seen_digest(const CallContext& context, const ClientWishes& wishes,
+  Digest seen_digest(const CallContext& context, const ChatRoute& route, const ClientWishes& wishes,
                      std::string_view body) const;
   // Nothing when the body is unknown or what is known is too old.
   const Seen* seen(const Digest& seen_key) const;

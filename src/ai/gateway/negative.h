@@ -19,6 +19,8 @@ class NegativeCache {
   // True for an answer that depends on the request alone. Never for 401, 403, 408, 409, 429 or what
   // is the provider's own fault.
   static bool lasting(const UpstreamError& error) {
+    // Not what a translation refuses: another dialect may say the same in words that fit.
+    if (error.code == "unsupported_parameter") return false;
     const int s = error.status;
     return s == 400 || s == 404 || s == 413 || s == 415 || s == 422;
   }

@@ -6,6 +6,10 @@ Failure to_failure(const UpstreamError& e) {
   return {e.status, e.type, e.code, e.message, e.retry_after_ms};
 }
 
+AnswerError to_answer_error(const Failure& f) {
+  return {f.status, f.type, f.code, f.message};
+}
+
 Error to_error(const Failure& f) {
   ErrorCode code = ErrorCode::kUpstream;
   if (f.status == 400) code = ErrorCode::kInvalidArgument;

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
-#include "ai/dialect/openai.h"
+#include "ai/dialect/dialect.h"
 #include "ai/provider.h"
 #include "base/hash.h"
 #include "net/http.h"
@@ -13,7 +14,8 @@
 namespace samplemind::ai {
 
 struct Plan {
-  OpenAiRequest request;
+  std::shared_ptr<const ChatRequest> request;  // shared with the call that answers it
+  Form form;                                   // of the answer
   Provider* provider = nullptr;
   std::string model;
   Digest key;
@@ -38,6 +40,7 @@ struct Failure {
   int64_t age_ms = -1;  // repeated from the cache, so old; -1: fresh
 };
 
+AnswerError to_answer_error(const Failure& f);
 Failure to_failure(const UpstreamError& e);
 // For programs that ask without HTTP.
 Error to_error(const Failure& f);

@@ -33,11 +33,11 @@ std::string close_names(const std::string& asked, const std::vector<std::string>
 
 Resolver::Resolver(const GatewayCore& core, net::Loop& loop, net::Client& client)
     : core_(&core), client_(&client), tasks_(loop) {
-  providers_.push_back(make_ollama(core_->config));
-  providers_.push_back(make_openai(core_->config));
+  providers_ = make_providers(core_->config);
 }
 
 Provider* Resolver::provider_named(std::string_view name) {
+  name = provider_name(name);
   for (const auto& p : providers_) {
     if (p->name() == name) return p.get();
   }
@@ -45,7 +45,7 @@ Provider* Resolver::provider_named(std::string_view name) {
 }
 
 net::Task<std::optional<Failure>> Resolver::resolve(Plan& p) {
-  std::string name = p.request.model;
+  std::string name = p.request->model;
   if (const auto alias = core_->settings.aliases.find(name); alias != core_->settings.aliases.end())
     name = alias->second;
   if (name == "auto") co_return co_await resolve_auto(p);
@@ -87,7 +87,7 @@ net::Task<std::optional<Failure>> Resolver::resolve(Plan& p) {
                           ". 'samplemind models' says what each of them needs",
                       {}};
   }
-  std::string message = "the model '" + p.request.model + "' does not exist";
+  std::string message = "the model '" + p.request->model + "' does not exist";
   if (const std::string close = close_names(name, known); !close.empty()) {
     message += "; did you mean " + close + "?";
   } else if (!known.empty()) {
@@ -97,7 +97,7 @@ net::Task<std::optional<Failure>> Resolver::resolve(Plan& p) {
   } else {
     message +=
         "; no provider offers any: 'samplemind pull-models' gets some for Ollama, "
-        "OPENAI_API_KEY opens OpenAI's";
+        "OPENAI_API_KEY, ANTHROPIC_API_KEY and GEMINI_API_KEY open the others'";
   }
   if (!unreachable.empty()) message += " (" + unreachable + ")";
   co_return Failure{404, "invalid_request_error", "model_not_found", message, {}};
@@ -110,23 +110,27 @@ net::Task<std::optional<Failure>> Resolver::resolve_auto(Plan& p) {
     if (provider == nullptr || !provider->configured()) continue;
     const List& list = *co_await listed(*provider);
     if (list.names.empty()) {
-      const std::string problem = list.problem.empty() ? name + " has no model" : list.problem;
+      const std::string problem =
+          list.problem.empty() ? provider->name() + " has no model" : list.problem;
       tried += (tried.empty() ? "" : "; ") + problem;
       continue;
     }
     std::vector<std::string> wanted;
-    if (name == "openai") {
-      wanted.push_back(core_->settings.openai_default);
-    } else {
-      if (!core_->settings.ollama_default.empty()) wanted.push_back(core_->settings.ollama_default);
+    const std::string preferred = core_->config.string("ai." + provider->name() + ".default_model");
+    if (!preferred.empty()) wanted.push_back(preferred);
+    if (provider->name() == "ollama") {
       wanted.insert(wanted.end(), core_->settings.recommended.begin(),
                     core_->settings.recommended.end());
     }
     p.provider = provider;
     p.model = list.names.front();
     for (const std::string& each : wanted) {
-      if (std::find(list.names.begin(), list.names.end(), each) == list.names.end()) continue;
-      p.model = each;
+      // Some list dated names only: "claude-sonnet-4-5" is "claude-sonnet-4-5-20250929".
+      const auto listed_as = std::find_if(
+          list.names.begin(), list.names.end(),
+          [&each](const std::string& n) { return n == each || n.starts_with(each + "-2"); });
+      if (listed_as == list.names.end()) continue;
+      p.model = *listed_as;
       break;
     }
     co_return std::nullopt;
@@ -136,7 +140,8 @@ net::Task<std::optional<Failure>> Resolver::resolve_auto(Plan& p) {
                     "no_provider",
                     "no AI provider is ready" +
                         (tried.empty() ? std::string() : " (" + tried + ")") +
-                        ": install Ollama and run 'samplemind pull-models', or set OPENAI_API_KEY",
+                        ": install Ollama and run 'samplemind pull-models', or set OPENAI_API_KEY, "
+                        "ANTHROPIC_API_KEY or GEMINI_API_KEY",
                     {}};
 }
 

@@ -98,8 +98,11 @@ std::string answer_changing_headers(const net::Headers* headers) {
   std::string out;
   if (headers == nullptr) return out;
   for (const char* name : {"openai-beta", "anthropic-beta", "anthropic-version"}) {
-    for (const std::string_view value : headers->get_all(name))
+    for (const std::string_view value : headers->get_all(name)) {
+      // What Anthropic's clients always say is no difference.
+      if (value == "2023-06-01") continue;
       out.append(name).append(":").append(value).append("\n");
+    }
   }
   return out;
 }
@@ -107,8 +110,9 @@ std::string answer_changing_headers(const net::Headers* headers) {
 net::Headers forwarded_headers(const net::Headers* headers) {
   net::Headers out;
   if (headers == nullptr) return out;
-  for (const std::string_view value : headers->get_all("openai-beta"))
-    out.add("OpenAI-Beta", value);
+  for (const char* name : {"openai-beta", "anthropic-beta", "anthropic-version"}) {
+    for (const std::string_view value : headers->get_all(name)) out.add(name, value);
+  }
   return out;
 }
 

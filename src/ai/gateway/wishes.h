@@ -29,7 +29,7 @@ ClientWishes read_wishes(const net::Headers* headers);
 
 // Headers that can change an answer, in a fixed order, for the cache's key.
 std::string answer_changing_headers(const net::Headers* headers);
-// Those of them that an OpenAI-compatible server understands.
+// The same headers, for a provider that takes those of its own.
 net::Headers forwarded_headers(const net::Headers* headers);
 
 }  // namespace samplemind::ai

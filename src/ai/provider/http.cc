@@ -1,0 +1,340 @@
+#include "ai/provider/http.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "net/http.h"
+#include "net/sse.h"
+
+namespace samplemind::ai {
+
+namespace {
+
+constexpr std::chrono::milliseconds kProbeTimeout{2000};
+
+// How the providers say that a request does not fit their model.
+bool too_long(std::string_view message) {
+  for (const std::string_view words :
+       {"maximum context length", "prompt is too long", "exceeds the maximum number of tokens",
+        "exceed context limit", "context window"}) {
+    if (message.find(words) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
+bool is_own_header(std::string_view name, std::string_view prefix) {
+  return !prefix.empty() && name.size() > prefix.size() &&
+         std::equal(prefix.begin(), prefix.end(), name.begin(),
+                    [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b + 32 : b); });
+}
+
+}  // namespace
+
+UpstreamError from_error(const Error& e, std::string_view provider) {
+  UpstreamError u;
+  u.message = std::string(provider) + ": " + e.message();
+  u.retry = true;
+  switch (e.code()) {
+    case ErrorCode::kDeadlineExceeded:
+      u.status = 504;
+      u.type = "timeout_error";
+      u.code = "upstream_timeout";
+      break;
+    case ErrorCode::kCancelled:
+      u.status = 499;
+      u.code = "cancelled";
+      u.retry = false;
+      break;
+    case ErrorCode::kInvalidArgument:
+      u.status = 400;
+      u.type = "invalid_request_error";
+      u.code = "unsupported_parameter";
+      u.message = e.message() + (e.hint().empty() ? "" : "; " + e.hint());
+      u.retry = false;
+      break;
+    case ErrorCode::kUnavailable:
+      u.status = 502;
+      u.code = "upstream_unreachable";
+      break;
+    default:
+      u.code = "upstream_broken";
+      break;
+  }
+  return u;
+}
+
+UpstreamError from_status(int status, const net::Headers& headers, const std::string& body,
+                          std::string_view provider) {
+  UpstreamError u;
+  std::string message;
+  bool spent = false;
+  if (const auto parsed = JsonValue::parse(body); parsed.ok()) {
+    const JsonValue& error = (*parsed)["error"];
+    message = error["message"].string_or(error.string_or(""));
+    u.type = error["type"].string_or("upstream_error");
+    u.code = error["code"].string_or(error["status"].string_or(""));
+    // Anthropic's word for what no waiting helps against.
+    spent = error["details"]["error_code"].text() == "enforced_spend_limit_reached";
+  }
+  if (message.empty())
+    message = "HTTP " + std::to_string(status) + " " + std::string(net::reason_phrase(status));
+  u.status = status;
+  u.message = std::string(provider) + ": " + log::redacted(message);
+  if (status == 400 && too_long(message)) u.code = "context_length_exceeded";
+  const bool bad_key = status == 400 && message.starts_with("API key not valid");  // Gemini's
+  if (status == 401 || status == 403 || bad_key) {
+    u.status = 502;
+    u.type = "upstream_authentication_error";
+    u.code = "upstream_key_refused";
+    u.message += " (the gateway's key for " + std::string(provider) +
+                 " was refused: check it with 'samplemind config')";
+  } else if (status == 429) {
+    u.retry = u.code != "insufficient_quota" && !spent;
+  } else if (status == 408 || status == 409) {
+    u.retry = true;
+  } else if (status >= 500) {
+    u.status = status == 504 ? 504 : status == 503 || status == 529 ? 503 : 502;
+    u.retry = true;
+  } else if (status < 400) {
+    u.status = 502;
+    u.message = std::string(provider) + ": answered with status " + std::to_string(status) +
+                ", which is followed nowhere";
+  }
+  if (auto should = headers.get("x-should-retry")) u.retry = *should == "true";
+  const auto ms = headers.get("retry-after-ms");
+  double value = 0;
+  if (ms && std::from_chars(ms->data(), ms->data() + ms->size(), value).ec == std::errc() &&
+      value >= 0 && value < 1e9) {
+    u.retry_after_ms = static_cast<int64_t>(value);
+  } else if (auto after = headers.get("retry-after")) {
+    u.retry_after_ms = parse_retry_after_ms(*after, system_clock().unix_ms() / 1000);
+  }
+  return u;
+}
+
+UpstreamError from_failure(const AnswerError& f, std::string_view provider) {
+  UpstreamError u;
+  u.status = f.status;
+  u.type = f.type.empty() ? "upstream_error" : f.type;
+  u.code = f.code;
+  u.message = std::string(provider) + ": broke off: " + log::redacted(f.message);
+  u.retry = f.status == 429 || f.status >= 500;
+  return u;
+}
+
+std::vector<std::string> names_in(const JsonValue& list, std::string_view member) {
+  std::vector<std::string> names;
+  for (const JsonValue& each : list.items()) {
+    if (const std::string_view text = each[member].text(); !text.empty()) names.emplace_back(text);
+  }
+  return names;
+}
+
+bool HttpProvider::local() const {
+  return base_.host == "127.0.0.1" || base_.host == "localhost" || base_.host == "::1";
+}
+
+std::vector<ModelInfo> HttpProvider::infos(const std::vector<std::string>& names) const {
+  std::vector<ModelInfo> list;
+  for (const std::string& each : names) {
+    ModelInfo info;
+    info.provider = name();
+    info.name = each;
+    info.local = local();
+    list.push_back(std::move(info));
+  }
+  return list;
+}
+
+net::Task<ProviderState> HttpProvider::remote_state(net::Client& client, std::string key_variable,
+                                                    std::string url_variable) {
+  ProviderState s;
+  s.name = name();
+  if (!config_error_.empty()) {
+    s.detail = config_error_;
+    s.remedy = "correct " + url_variable;
+    co_return s;
+  }
+  if (!configured()) {
+    s.detail = "no key";
+    s.remedy = "set " + key_variable;
+    co_return s;
+  }
+  const auto list = co_await models(client);
+  s.usable = list.ok();
+  s.detail = list.ok() ? std::to_string(list->size()) + " models at " + base_.host
+                       : list.error().message();
+  if (!s.usable)
+    s.remedy = list.error().code() == ErrorCode::kUnauthenticated
+                   ? "check " + key_variable
+                   : "check " + url_variable + " and the network";
+  co_return s;
+}
+
+void HttpProvider::set_base(std::string text, std::string_view key_of_url) {
+  while (text.ends_with('/')) text.pop_back();
+  auto url = net::Url::parse(text);
+  if (url.ok()) {
+    base_ = *url;
+  } else {
+    config_error_ = std::string(key_of_url) + ": " + url.error().message();
+  }
+}
+
+void HttpProvider::set_key(std::string key) {
+  while (!key.empty() && (key.back() == '\n' || key.back() == '\r' || key.back() == ' '))
+    key.pop_back();
+  key_ = std::move(key);
+}
+
+void HttpProvider::set_timeouts(const Config& config, std::string_view first_byte_key) {
+  timeouts_ = {std::chrono::milliseconds(config.duration_ms(first_byte_key)),
+               std::chrono::milliseconds(config.duration_ms("ai.idle_timeout")),
+               std::chrono::milliseconds(config.duration_ms("ai.total_timeout"))};
+}
+
+net::ClientRequest HttpProvider::request(std::string method, std::string_view path,
+                                         std::string body) const {
+  net::Url url = base_;
+  url.target = (base_.target == "/" ? "" : base_.target) + std::string(path);
+  net::ClientRequest r(std::move(method), std::move(url));
+  if (!body.empty()) r.headers.set("Content-Type", "application/json");
+  r.body = std::move(body);
+  authorize(r.headers);
+  r.first_byte_timeout = timeouts_.first_byte;
+  r.idle_timeout = timeouts_.idle;
+  r.total_timeout = timeouts_.total;
+  r.use = use_;
+  return r;
+}
+
+net::Task<Result<JsonValue>> HttpProvider::fetch(net::Client& client, std::string path,
+                                                 std::string body) {
+  net::ClientRequest r = request(body.empty() ? "GET" : "POST", path, std::move(body));
+  r.first_byte_timeout = kProbeTimeout;
+  r.total_timeout = kProbeTimeout * 3;
+  SM_CO_TRY(auto response, co_await client.send(std::move(r)));
+  const int status = response->status();
+  SM_CO_TRY(const std::string text, co_await response->read_all(kAnswerBytesMax));
+  if (status != 200) {
+    const UpstreamError u = from_status(status, response->head().headers, text, name());
+    co_return Error(
+        u.code == "upstream_key_refused" ? ErrorCode::kUnauthenticated : ErrorCode::kUpstream,
+        u.message);
+  }
+  co_return JsonValue::parse(text);
+}
+
+net::Task<Result<RawAnswer>> HttpProvider::raw(net::Client& client, RawRequest raw,
+                                               net::CancelToken cancel) {
+  net::ClientRequest r = request(raw.method, raw.path, std::move(raw.body));
+  SM_CO_TRY(auto response, co_await client.send(std::move(r), cancel));
+  RawAnswer out;
+  out.status = response->status();
+  SM_CO_TRY(out.body, co_await response->read_all(kAnswerBytesMax));
+  if (out.status >= 300)
+    out.error = from_status(out.status, response->head().headers, out.body, name());
+  co_return out;
+}
+
+net::Task<std::optional<UpstreamError>> HttpProvider::chat(net::Client& client,
+                                                           const ChatRequest& asked,
+                                                           CallOptions options, ChatSink& sink) {
+  const Target to = target(asked, options);
+  auto body = write_request(to, asked);
+  if (!body.ok()) co_return from_error(body.error(), name());
+  net::ClientRequest r = request("POST", chat_path(to), std::move(*body));
+  r.total_timeout = std::min(r.total_timeout, options.total_timeout);
+  r.first_byte_timeout = std::min(r.first_byte_timeout, options.total_timeout);
+  for (const auto& [field, value] : options.headers.fields()) {
+    if (is_own_header(field, header_prefix())) r.headers.set(field, value);
+  }
+  auto sent = co_await client.send(std::move(r), options.cancel);
+  if (!sent.ok()) co_return from_error(sent.error(), name());
+  net::ClientResponse& response = **sent;
+  const std::string type =
+      net::media_type(response.head().headers.get("content-type").value_or(""));
+  auto reader = make_answer_reader(to.dialect);
+  reader->made_id = blake3(std::to_string(system_clock().unix_ms()) + std::string(asked.body))
+                        .hex()
+                        .substr(0, 24);
+  if (framing() == Framing::kLines) reader->head.id = "chatcmpl-" + reader->made_id;
+  const bool streamed =
+      options.stream && (framing() == Framing::kLines || type == "text/event-stream");
+  if (response.status() == 200 && streamed)
+    co_return co_await read_stream(std::move(*sent), std::move(reader), to, sink);
+  auto text = co_await response.read_all(kAnswerBytesMax);
+  if (!text.ok()) co_return from_error(text.error(), name());
+  if (response.status() != 200) {
+    UpstreamError u = from_status(response.status(), response.head().headers, *text, name());
+    explain(u, options);
+    co_return u;
+  }
+  auto answer = reader->whole(*text);
+  if (!answer.ok()) {
+    if (reader->failure) co_return from_failure(*reader->failure, name());
+    co_return from_error(answer.error(), name());
+  }
+  if (answer->finish_reason.empty()) {
+    const Error cut(ErrorCode::kUpstream, "the answer has no finish reason: it is not complete");
+    co_return from_error(cut, name());
+  }
+  if (answer->id.empty()) answer->id = "chatcmpl-" + reader->made_id;
+  if (answer->created_s == 0) answer->created_s = system_clock().unix_ms() / 1000;
+  sink.whole(std::move(*answer), std::move(*text), to.dialect, reader->choices);
+  co_return std::nullopt;
+}
+
+net::Task<std::optional<UpstreamError>> HttpProvider::read_stream(
+    std::unique_ptr<net::ClientResponse> response, std::unique_ptr<AnswerReader> reader, Target to,
+    ChatSink& sink) {
+  net::SseReader events;
+  net::NdjsonReader lines;
+  const bool by_line = framing() == Framing::kLines;
+  const std::string_view line_name = to.dialect == Dialect::kOllamaGenerate ? "generate" : "chat";
+  std::vector<ChatDelta> pieces;
+  for (bool end = false; !end && !reader->done;) {
+    auto bytes = co_await response->read_some();
+    if (!bytes.ok()) co_return from_error(bytes.error(), name());
+    end = bytes->empty();
+    auto fed = by_line ? lines.feed(*bytes) : events.feed(*bytes);
+    if (!fed.ok()) co_return from_error(fed.error(), name());
+    while (!reader->done) {
+      std::string event, data;
+      if (by_line) {
+        auto line = lines.next();
+        if (!line && end) line = lines.flush();
+        if (!line) break;
+        event = line_name;
+        data = std::move(*line);
+      } else {
+        auto next = events.next();
+        if (!next) break;
+        event = std::move(next->event);
+        data = std::move(next->data);
+      }
+      pieces.clear();
+      auto read = reader->event(event, std::move(data), pieces);
+      if (!read.ok()) {
+        if (reader->failure) co_return from_failure(*reader->failure, name());
+        co_return from_error(read.error(), name());
+      }
+      if (reader->head.id.empty()) reader->head.id = "chatcmpl-" + reader->made_id;
+      if (reader->head.created_s == 0) reader->head.created_s = system_clock().unix_ms() / 1000;
+      for (ChatDelta& d : pieces) sink.delta(std::move(d), reader->head);
+    }
+    if (end) reader->ended();
+  }
+  if (!reader->done || !reader->finished) {
+    const Error cut(ErrorCode::kUpstream, reader->done ? "the stream ended without a finish reason"
+                                                       : "the stream was cut before its end");
+    co_return from_error(cut, name());
+  }
+  sink.rest(std::move(response));
+  co_return std::nullopt;
+}
+
+}  // namespace samplemind::ai

@@ -1,0 +1,70 @@
+// OpenAI, and any server that speaks its dialect.
+#include "ai/provider/http.h"
+
+namespace samplemind::ai {
+
+namespace {
+
+class OpenAi final : public HttpProvider {
+ public:
+  explicit OpenAi(const Config& config) {
+    set_base(config.string("ai.openai.base_url"), "ai.openai.base_url");
+    set_key(config.string("ai.openai.api_key"));
+    for (const Config::Entry& e : config.entries()) {
+      if (e.name == "ai.openai.base_url") own_url_ = e.source != ConfigSource::kDefault;
+    }
+    set_timeouts(config, "ai.openai.first_byte_timeout");
+    if (const std::string http = config.string("ai.openai.http"); http == "1") {
+      use_ = net::HttpUse::kHttp1;
+    } else if (http == "2") {
+      use_ = net::HttpUse::kHttp2;
+    } else if (http != "auto") {
+      config_error_ = "ai.openai.http: '" + http + "' is none of auto, 1, 2";
+    }
+  }
+  std::string name() const override { return "openai"; }
+  // A server of one's own may need no key; OpenAI's does.
+  bool configured() const override { return config_error_.empty() && (!key_.empty() || own_url_); }
+
+  net::Task<Result<std::vector<std::string>>> model_names(net::Client& client) override {
+    SM_CO_TRY(const JsonValue answer, co_await fetch(client, "/models"));
+    co_return names_in(answer["data"], "id");
+  }
+
+  net::Task<Result<std::vector<ModelInfo>>> models(net::Client& client) override {
+    SM_CO_TRY(const std::vector<std::string> names, co_await model_names(client));
+    co_return infos(names);
+  }
+
+  net::Task<ProviderState> state(net::Client& client) override {
+    ProviderState s = co_await remote_state(client, "OPENAI_API_KEY", "OPENAI_BASE_URL");
+    if (!configured() && config_error_.empty())
+      s.remedy = "set OPENAI_API_KEY (or OPENAI_BASE_URL for a server of your own)";
+    co_return s;
+  }
+
+ private:
+  Target target(const ChatRequest&, const CallOptions& options) const override {
+    Target t;
+    t.dialect = Dialect::kOpenAi;
+    t.model = options.model;
+    t.stream = options.stream;
+    t.official = base_.host == "api.openai.com";
+    return t;
+  }
+  std::string chat_path(const Target&) const override { return "/chat/completions"; }
+  void authorize(net::Headers& headers) const override {
+    if (!key_.empty()) headers.set("Authorization", "Bearer " + key_);
+  }
+  std::string_view header_prefix() const override { return "openai-"; }
+
+  bool own_url_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Provider> make_openai(const Config& config) {
+  return std::make_unique<OpenAi>(config);
+}
+
+}  // namespace samplemind::ai
