@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "audio_targets.h"
 #include "net_targets.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -55,8 +55,17 @@ void write_json_fields(JsonWriter& w, const Analysis& a) {
   w.field("true_peak_dbtp", rounded(a.true_peak_dbtp, 100));
   w.field("content", a.content).field("kind", a.kind);
   w.field("kind_confidence", rounded(a.kind_confidence, 1000));
+  w.key("kinds").begin_object();
+  for (const auto& [kind, probability] : a.kinds) w.field(kind, rounded(probability, 1000));
+  w.end_object();
   w.field("note_midi", rounded(a.note_midi, 100));
   write_facts(w, a);
+  w.key("metadata");
+  if (a.metadata.empty()) {
+    w.null();
+  } else {
+    write_json(w, a.metadata);
+  }
   w.field("warnings", a.warnings);
 }
 
@@ -93,7 +102,10 @@ Analysis analysis_from_json(const JsonValue& v) {
   a.content = v["content"].string();
   a.kind = v["kind"].string();
   a.kind_confidence = v["kind_confidence"].number();
+  for (const auto& [kind, probability] : v["kinds"].members())
+    a.kinds.emplace_back(kind, probability.number_or(0));
   a.note_midi = v["note_midi"].number();
+  if (v["metadata"].is_object()) a.metadata = metadata_from_json(v["metadata"]);
   for (const JsonValue& warning : v["warnings"].items())
     a.warnings.push_back(warning.string_or(""));
   return a;

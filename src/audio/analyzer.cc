@@ -44,6 +44,7 @@ Result<Analysis> Analyzer::analyze(const std::filesystem::path& path,
   }
   const StreamInfo final_info = decoder->info();
   Analysis analysis = measurement.finish();
+  if (options.only.empty()) analysis.metadata = read_metadata(path);
   if (parts.has(Part::kDigests)) {
     if (options.file_blake3) {
       analysis.file_blake3 = options.file_blake3;

@@ -8,9 +8,11 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "audio/facts.h"
+#include "audio/metadata.h"
 #include "audio/parts.h"
 #include "base/result.h"
 
@@ -57,6 +59,9 @@ struct Analysis {
   std::optional<std::string> content;  // "oneshot", "loop", "music"
   std::optional<std::string> kind;     // "kick", "snare", ...; absent until it is known well enough
   std::optional<double> kind_confidence;  // 0..1, present with kind
+  // Every kind that is not out of the question (0.005 and more), the likeliest first; of one-shots
+  // and loops.
+  std::vector<std::pair<std::string, double>> kinds;
   std::optional<double> note_midi;        // pitch of a tonal one-shot, 69 = A4 = 440 Hz
 
   // What makes it sound as it does, for comparing (feature/descriptor.h); empty for silence. Bytes,
@@ -76,6 +81,8 @@ struct Analysis {
   std::optional<GrooveFacts> groove;
   std::optional<BandFacts> bands;
   std::optional<QualityFacts> quality;
+  // What the file says about itself (metadata.h): facts about the file, not measured.
+  Metadata metadata;
 
   // What the reader should know, such as "the header promises 12.0 s, the file holds 3.1 s".
   std::vector<std::string> warnings;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "audio/feature/descriptor.h"
+#include "audio/feature/kind.h"
 #include "audio/feature/pitch.h"
 
 namespace samplemind::audio {
@@ -55,8 +56,11 @@ Measurement::Measurement(const StreamInfo& info, Parts parts)
     key_.emplace();
     engine_.subscribe(KeyProfile::kSpec, *key_);
   }
-  if (parts_.has(Part::kDescriptor)) profile_.emplace();
-  mono_wanted_ = !engine_.idle() || profile_;
+  if (parts_.any({Part::kDescriptor, Part::kKind})) {
+    profile_.emplace();
+    profile_->subscribe(engine_);
+  }
+  mono_wanted_ = !engine_.idle();
   mono_.resize(kBlockFrames);
 }
 
@@ -84,8 +88,8 @@ void Measurement::feed(std::span<const float> interleaved, size_t frames) {
 }
 
 void Measurement::spread(std::span<const float> mono) {
-  engine_.feed(mono);
   if (profile_) profile_->feed(mono);
+  engine_.feed(mono);
   details_.feed_mono(mono);
   const auto room = static_cast<size_t>(kPitchSpan_s * kAnalysisRateHz) -
                     std::min(static_cast<size_t>(kPitchSpan_s * kAnalysisRateHz), head_.size());
@@ -99,6 +103,7 @@ Analysis Measurement::finish() {
       for (auto rest = resampler_.process({}); !rest.empty(); rest = resampler_.process({}))
         spread(rest);
     }
+    if (profile_) profile_->flush();
     engine_.finish();
     if (profile_) profile_->finish();
   }
@@ -161,13 +166,29 @@ std::string Measurement::content(const Analysis& a) const {
   return "loop";
 }
 
+void Measurement::name_kind(Analysis& a) const {
+  if (!profile_ || !profile_->audible()) return;
+  const KindProbabilities probabilities = kind_probabilities(*profile_);
+  if (const auto best = likeliest_kind(probabilities)) {
+    a.kind = kKindNames[*best];
+    a.kind_confidence = probabilities[*best];
+  }
+  constexpr float kListed = 0.005f;
+  for (size_t k = 0; k < kKindCount; ++k)
+    if (probabilities[k] >= kListed) a.kinds.emplace_back(kKindNames[k], probabilities[k]);
+  std::stable_sort(a.kinds.begin(), a.kinds.end(),
+                   [](const auto& x, const auto& y) { return x.second > y.second; });
+}
+
 void Measurement::hear(Analysis& a) const {
-  if (profile_) a.descriptor = make_descriptor(*profile_, strength_->full(), kRhythmFps);
+  if (parts_.has(Part::kDescriptor))
+    a.descriptor = make_descriptor(*profile_, strength_->full(), kRhythmFps);
   if (strength_) {
     a.onsets_s = pick_onsets(*strength_);
     while (!a.onsets_s.empty() && a.onsets_s.back() > a.duration_s) a.onsets_s.pop_back();
   }
   if (parts_.any(kByContent)) a.content = content(a);
+  if (parts_.has(Part::kKind) && a.content != "music") name_kind(a);
   if (a.content == "oneshot") {
     if (parts_.any({Part::kKind, Part::kPitch})) a.note_midi = find_note(head_, kAnalysisRateHz);
     if (parts_.has(Part::kPitch) && a.note_midi)

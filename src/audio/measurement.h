@@ -41,6 +41,7 @@ class Measurement {
   void measure_levels(Analysis& a) const;
   void measure_loudness(Analysis& a) const;
   std::string content(const Analysis& a) const;
+  void name_kind(Analysis& a) const;
   void hear(Analysis& a) const;
 
   StreamInfo info_;

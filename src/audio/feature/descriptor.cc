@@ -5,13 +5,13 @@
 #include <numbers>
 #include <span>
 
+#include "audio/feature/descriptor_internal.h"
 #include "audio/feature/profile.h"
 
 namespace samplemind::audio {
 
 namespace {
 
-constexpr size_t kTimbreDims = 32, kPitchDims = 16, kRhythmDims = 16, kEnvelopeDims = 16;
 static_assert(kTimbreDims + kPitchDims + kRhythmDims + kEnvelopeDims == kDescriptorDims);
 constexpr float kStep = 100;  // int8 steps of a value of 1
 
@@ -54,7 +54,9 @@ size_t loudest_band(const MelFrame& db) {
   return static_cast<size_t>(std::max_element(db.begin(), db.end()) - db.begin());
 }
 
-void timbre(const SoundProfile& p, std::span<float> out) {
+}  // namespace
+
+void describe_timbre(const SoundProfile& p, std::span<float> out) {
   const MelFrame attack = mean_of(part(p, 0, 6));
   const MelFrame later = mean_of(part(p, 20, 20));
   cosines(p.mean_db(), 1, 12, &out[0]);
@@ -71,7 +73,7 @@ void timbre(const SoundProfile& p, std::span<float> out) {
   for (size_t i = 0; i < 2; ++i) out[30 + i] = change[i + 1] * 0.5f;
 }
 
-void pitch(const SoundProfile& p, std::span<float> out) {
+void describe_pitch(const SoundProfile& p, std::span<float> out) {
   const float tone = std::sqrt(p.tonality());
   float norm = 0, most = 0;
   for (const float c : p.chroma()) {
@@ -87,6 +89,8 @@ void pitch(const SoundProfile& p, std::span<float> out) {
   const auto late = static_cast<float>(loudest_band(mean_of(part(p, 10, 4))));
   out[15] = std::clamp((late - early) / 20, -1.0f, 1.0f) * 0.5f;
 }
+
+namespace {
 
 // Autocorrelation of onset strength at 14 lags from 0.1 to 1.6 s: a single hit has none.
 void rhythm(const std::vector<float>& strength, double fps, std::span<float> out) {
@@ -128,7 +132,9 @@ void rhythm(const std::vector<float>& strength, double fps, std::span<float> out
   out[15] = most * 0.5f;
 }
 
-void envelope(const SoundProfile& p, std::span<float> out) {
+}  // namespace
+
+void describe_envelope(const SoundProfile& p, std::span<float> out) {
   const std::span<const float> level = p.level_db();
   const double step_s = static_cast<double>(kLevelHop) / kProfileRateHz;
   const auto logarithm = [](double seconds) {  // 5 ms .. 10 s -> -0.65 .. 1
@@ -161,6 +167,8 @@ void envelope(const SoundProfile& p, std::span<float> out) {
     out[8 + k] = best / 60;
   }
 }
+
+namespace {
 
 int8_t value_at(std::string_view bytes, size_t dim) {
   return static_cast<int8_t>(bytes[kDescriptorHeaderBytes + dim]);
@@ -245,10 +253,10 @@ std::string make_descriptor(const SoundProfile& profile, const std::vector<float
     const AspectPart& p = kAspectParts[static_cast<size_t>(aspect)];
     return all.subspan(p.first, p.dims);
   };
-  timbre(profile, of(Aspect::kTimbre));
-  pitch(profile, of(Aspect::kPitch));
+  describe_timbre(profile, of(Aspect::kTimbre));
+  describe_pitch(profile, of(Aspect::kPitch));
   rhythm(onset_strength, fps, of(Aspect::kRhythm));
-  envelope(profile, of(Aspect::kEnvelope));
+  describe_envelope(profile, of(Aspect::kEnvelope));
   std::string bytes(kDescriptorHeaderBytes, '\0');
   bytes[0] = kDescriptorVersion;
   for (const float v : values) {

@@ -10,14 +10,12 @@ namespace samplemind::audio {
 
 namespace {
 constexpr size_t kStepsAFrame = kProfileHop / kLevelHop;
-constexpr size_t kLongFrame = 4096;
-constexpr size_t kLongHop = 2048;
 constexpr float kFloorDb = -70;      // of relative values
 constexpr float kMeanFloorDb = -60;  // the noise of 8 bit and of codecs lies below
 constexpr float kSilence = 1e-4f;    // RMS of a step, -80 dBFS
 constexpr float kBeginDb = -35;      // below the loudest step: where the sound begins
 constexpr float kAudibleDb = -50;
-constexpr size_t kThinning = 4;  // beyond the head one frame in so many is enough
+constexpr size_t kThinning = 4;  // beyond the head one block of frames in so many is enough
 constexpr double kLowHz = 40, kHighHz = 10500;
 constexpr double kTonalLowHz = 50, kTonalHighHz = 3600;
 
@@ -33,16 +31,9 @@ float db_of_power(float power) {
 }
 }  // namespace
 
-SoundProfile::SoundProfile()
-    : fft_(kProfileFrame),
-      long_fft_(kLongFrame),
-      window_(hann_window(kProfileFrame)),
-      long_window_(hann_window(kLongFrame)),
-      buffer_(kProfileFrame / 2, 0),  // frames are centred: the first one on the first sample
-      level_at_(kProfileFrame / 2),
-      scaled_(kLongFrame),
-      spectrum_(long_fft_.bins()),
-      work_(kLongFrame / 2) {
+SoundProfile::SoundProfile() {
+  spectra_.profile = this;
+  pitches_.profile = this;
   const double bin_hz = static_cast<double>(kProfileRateHz) / kProfileFrame;
   const double step = (mel(kHighHz) - mel(kLowHz)) / (kMelBands + 1);
   for (size_t b = 0; b < kMelBands; ++b) {
@@ -61,16 +52,20 @@ SoundProfile::SoundProfile()
 }
 
 void SoundProfile::feed(std::span<const float> mono) {
-  buffer_.insert(buffer_.end(), mono.begin(), mono.end());
-  for (; level_at_ + kLevelHop <= buffer_.size(); level_at_ += kLevelHop)
-    level_step(std::span<const float>(buffer_).subspan(level_at_, kLevelHop));
-  for (; frame_at_ + kProfileFrame <= buffer_.size(); frame_at_ += kProfileHop) spectrum_frame();
-  for (; long_at_ + kLongFrame <= buffer_.size(); long_at_ += kLongHop) pitch_frame();
-  const size_t used = std::min({level_at_, frame_at_, long_at_, buffer_.size()});
-  buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<ptrdiff_t>(used));
-  level_at_ -= used;
-  frame_at_ -= used;
-  long_at_ -= used;
+  while (!mono.empty()) {
+    if (step_.empty() && mono.size() >= kLevelHop) {
+      level_step(mono.first(kLevelHop));
+      mono = mono.subspan(kLevelHop);
+      continue;
+    }
+    const size_t n = std::min(kLevelHop - step_.size(), mono.size());
+    step_.insert(step_.end(), mono.begin(), mono.begin() + static_cast<ptrdiff_t>(n));
+    mono = mono.subspan(n);
+    if (step_.size() == kLevelHop) {
+      level_step(step_);
+      step_.clear();
+    }
+  }
 }
 
 void SoundProfile::level_step(std::span<const float> step) {
@@ -100,31 +95,42 @@ void SoundProfile::level_step(std::span<const float> step) {
   ++steps_;
 }
 
-void SoundProfile::spectrum_frame() {
-  // The level at the frame's centre is known by now: its last sample lies beyond it.
-  const size_t index = frames_++;
-  if (!begun_ || index * kStepsAFrame < begun_step_) return;
-  if (head_.empty()) first_frame_ = index;
-  const bool in_head = head_.size() < kProfileFramesMax;
-  if (!in_head && index % kThinning != 0) return;
-  for (size_t i = 0; i < kProfileFrame; ++i) scaled_[i] = buffer_[frame_at_ + i] * window_[i];
-  fft_.transform(std::span<const float>(scaled_).first(kProfileFrame),
-                 std::span(spectrum_).first(fft_.bins()),
-                 std::span(work_).first(kProfileFrame / 2));
+void SoundProfile::take_spectra(const FrameBlock& block) {
+  // The level at a frame's centre is known by now: the frame's last sample lies beyond it, unless
+  // the sound has ended.
+  const size_t last = block.first + block.count;
+  if (!begun_ || last * kStepsAFrame <= begun_step_) return;
+  if (head_.size() >= kProfileFramesMax && block.first % (kLanes * kThinning) != 0) return;
   // A sine of full scale has a power of 1 in its band.
   constexpr float kScale = 16.0f / (kProfileFrame * kProfileFrame);
-  std::array<float, kProfileFrame / 2 + 1> power;
-  for (size_t k = 0; k < power.size(); ++k) power[k] = std::norm(spectrum_[k]) * kScale;
+  std::array<std::array<float, kLanes>, kMelBands> bands;
+  for (size_t b = 0; b < kMelBands; ++b) {
+    std::array<float, kLanes> sum{};
+    const Band& shape = bands_[b];
+    const float* m = block.magnitude + shape.first * kLanes;
+    for (size_t i = 0; i < shape.weights.size(); ++i, m += kLanes) {
+      const float weight = shape.weights[i] * kScale;
+      for (size_t l = 0; l < kLanes; ++l) sum[l] += weight * m[l] * m[l];
+    }
+    bands[b] = sum;
+  }
+  for (size_t l = 0; l < block.count; ++l) {
+    MelFrame power;
+    for (size_t b = 0; b < kMelBands; ++b) power[b] = bands[b][l];
+    spectrum_frame(block.first + l, power);
+  }
+}
+
+void SoundProfile::spectrum_frame(size_t index, const MelFrame& power) {
+  if (index * kStepsAFrame < begun_step_) return;
+  if (head_.empty()) first_frame_ = index;
+  const bool in_head = head_.size() < kProfileFramesMax;
   MelFrame frame;
   float sum = 0;
   for (size_t b = 0; b < kMelBands; ++b) {
-    float band = 0;
-    const Band& shape = bands_[b];
-    for (size_t i = 0; i < shape.weights.size(); ++i)
-      band += power[shape.first + i] * shape.weights[i];
-    loudest_band_ = std::max(loudest_band_, band);
-    sum += band;
-    frame[b] = db_of_power(band);
+    loudest_band_ = std::max(loudest_band_, power[b]);
+    sum += power[b];
+    frame[b] = db_of_power(power[b]);
   }
   const float floor = db_of_power(loudest_band_) + kMeanFloorDb;
   const double weight = std::sqrt(sum) * (in_head ? 1.0 : static_cast<double>(kThinning));
@@ -137,18 +143,23 @@ void SoundProfile::spectrum_frame() {
   if (in_head) head_.push_back(frame);
 }
 
-void SoundProfile::pitch_frame() {
-  const size_t index = long_frames_++;
-  if (!begun_ || index * kLongHop + kLongFrame / 2 < begun_step_ * kLevelHop) return;
-  for (size_t i = 0; i < kLongFrame; ++i) scaled_[i] = buffer_[long_at_ + i] * long_window_[i];
-  long_fft_.transform(scaled_, spectrum_, work_);
-  const double bin_hz = static_cast<double>(kProfileRateHz) / kLongFrame;
+void SoundProfile::take_pitches(const FrameBlock& block) {
+  for (size_t l = 0; l < block.count; ++l) {
+    const size_t centre = (block.first + l) * kPitches.hop;
+    if (begun_ && centre + kPitches.size / 4 >= begun_step_ * kLevelHop) pitch_frame(block, l);
+  }
+}
+
+void SoundProfile::pitch_frame(const FrameBlock& block, size_t lane) {
+  const double bin_hz = static_cast<double>(kProfileRateHz) / kPitches.size;
   const auto first = static_cast<size_t>(kTonalLowHz / bin_hz);
   const auto last = static_cast<size_t>(kTonalHighHz / bin_hz);
-  std::array<float, kLongFrame / 2 + 1> power;
+  power_.resize(block.bins);
+  std::vector<float>& power = power_;
   double all = 0;
   for (size_t k = 0; k < power.size(); ++k) {
-    power[k] = std::norm(spectrum_[k]);
+    const float m = block.magnitude[k * kLanes + lane];
+    power[k] = m * m;
     all += power[k];
   }
   if (all <= 0) return;
@@ -185,12 +196,15 @@ void SoundProfile::pitch_frame() {
   total_ += all;
 }
 
+void SoundProfile::flush() {
+  if (!step_.empty()) {
+    step_.resize(kLevelHop, 0.0f);
+    level_step(step_);
+    step_.clear();
+  }
+}
+
 void SoundProfile::finish() {
-  // Every sample reaches the middle of a frame.
-  const size_t samples = steps_ * kLevelHop + (buffer_.size() - level_at_);
-  std::vector<float> padding(std::max(kProfileFrame / 2 + kProfileHop, kLevelHop), 0.0f);
-  if (samples < kLongFrame) padding.resize(kLongFrame, 0.0f);
-  feed(padding);
   if (!begun_ || head_.empty() || level_db_.empty()) return;
   audible_ = true;
   cut_head();

@@ -1,18 +1,20 @@
 // What describing a sound (descriptor.h) and naming it (kind.h) work from: log-mel frames of its
 // beginning, level in steps of 5 ms, and running statistics of all of it.
 //
+// Samples give the level, blocks of spectra (dsp/frames.h) the rest: subscribe spectra() and
+// pitches() to an engine and give every block of samples to feed() before the engine gets it.
+//
 // Streaming: memory is bounded (about 0.3 MB) whatever the sound's length. Everything is relative
 // to the sound's own peak and to its first audible frame, so that level and leading silence do not
 // matter. Not thread-safe.
 #pragma once
 
 #include <array>
-#include <complex>
 #include <cstddef>
 #include <span>
 #include <vector>
 
-#include "audio/dsp/fft.h"
+#include "audio/dsp/frames.h"
 
 namespace samplemind::audio {
 
@@ -27,9 +29,21 @@ using MelFrame = std::array<float, kMelBands>;
 
 class SoundProfile {
  public:
+  SoundProfile(const SoundProfile&) = delete;  // the sinks point back
+  SoundProfile& operator=(const SoundProfile&) = delete;
+  static constexpr FrameSpec kSpectra{.size = kProfileFrame, .hop = kProfileHop};
+  static constexpr FrameSpec kPitches{.size = 4096, .hop = 2048};
+
   SoundProfile();
+  FrameSink& spectra() { return spectra_; }  // takes kSpectra
+  FrameSink& pitches() { return pitches_; }  // takes kPitches
+  void subscribe(FrameEngine& engine) {
+    engine.subscribe(kSpectra, spectra_);
+    engine.subscribe(kPitches, pitches_);
+  }
   void feed(std::span<const float> mono);  // at kProfileRateHz
-  void finish();                           // once, after the last feed
+  void flush();                            // once, before the engine's finish()
+  void finish();                           // once, after it
 
   // False for silence (nothing above -80 dBFS): then nothing below may be called.
   bool audible() const { return audible_; }
@@ -54,32 +68,35 @@ class SoundProfile {
   double zero_crossings_hz() const { return zero_crossings_hz_; }
 
  private:
-  void spectrum_frame();
-  void pitch_frame();
+  struct SpectrumSink : FrameSink {
+    SoundProfile* profile = nullptr;
+    void take(const FrameBlock& block) override { profile->take_spectra(block); }
+  };
+  struct PitchSink : FrameSink {
+    SoundProfile* profile = nullptr;
+    void take(const FrameBlock& block) override { profile->take_pitches(block); }
+  };
+  void take_spectra(const FrameBlock& block);
+  void take_pitches(const FrameBlock& block);
+  void spectrum_frame(size_t index, const MelFrame& power);
+  void pitch_frame(const FrameBlock& block, size_t lane);
   void level_step(std::span<const float> step);
   void cut_head();
   void summarise();
 
-  RealFft fft_;
-  RealFft long_fft_;
-  std::vector<float> window_, long_window_;
-  std::vector<float> buffer_;  // what the frames still need
-  size_t frame_at_ = 0;        // of the next frame, within buffer_
-  size_t long_at_ = 0;
-  size_t level_at_ = 0;
-  std::vector<float> scaled_;
-  std::vector<std::complex<float>> spectrum_, work_;
+  SpectrumSink spectra_;
+  PitchSink pitches_;
   struct Band {
     size_t first = 0;
     std::vector<float> weights;
   };
   std::vector<Band> bands_;
+  std::vector<float> step_;  // samples of the level step that is not full yet
+  std::vector<float> power_;
 
   static constexpr size_t kLevels = 100;  // 1 dB each, -99..0 dBFS
 
-  size_t frames_ = 0;  // seen
   size_t steps_ = 0;
-  size_t long_frames_ = 0;
   bool begun_ = false;  // something above the floor was heard
   size_t begun_step_ = 0;
   size_t first_frame_ = 0;       // of head_

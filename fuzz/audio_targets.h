@@ -1,0 +1,10 @@
+// The fuzz targets of audio; see net_targets.h.
+#pragma once
+
+#include <string_view>
+
+namespace samplemind::fuzz {
+
+void metadata(std::string_view input);  // tags and chunks: bounded, valid UTF-8, finite
+
+}  // namespace samplemind::fuzz
