@@ -1,11 +1,16 @@
 // The catalogue: what is known of every sound file, kept in <home>/library.db (SQLite, write-ahead
-// log). One process writes (it holds <home>/library.lock), any number read. A Catalogue is
-// thread-safe: one connection for writing and one for reading, each with its lock; calls block on
-// the disk, so call them from a pool thread.
+// log), and what its user says about it. One process writes (it holds <home>/library.lock), any
+// number read. Searches run on an index in memory (index/search_index.h) that is filled on a thread
+// of its own when the library is opened; the first search waits for it. A Catalogue is thread-safe:
+// one connection for writing and one for reading, each with its lock; calls block on the disk, so
+// call them from a pool thread.
+//
+// What the user changes is written to a journal in the same transaction, and undo() takes it back.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +20,8 @@
 #include "audio/analyzer.h"
 #include "base/hash.h"
 #include "base/result.h"
+#include "library/facts.h"
+#include "library/marks.h"
 #include "library/query.h"
 
 namespace samplemind::library {
@@ -34,7 +41,14 @@ struct Sample {
   bool missing = false;    // was there at an earlier scan
   int64_t added_ms = 0;    // Unix time
   int analysis_version = 0;
-  audio::Analysis analysis;  // lists of times only from get()
+  // To put(): as it was heard. From the catalogue: tempo, key, kind, content and note are those that
+  // are believed (library/facts.h), and lists of times come only from get().
+  audio::Analysis analysis;
+  std::string tempo_source;  // "user", "embedded", "name", "folder", "ear"; empty: not known
+  std::string key_source;
+  std::string kind_source;
+  Marks marks;              // what the user said
+  std::vector<Fact> facts;  // all that is known from all sources; only from get()
 
   std::string name() const;  // the path's last part
   std::string folder() const;
@@ -43,6 +57,37 @@ struct Sample {
 struct SearchResult {
   std::vector<Sample> samples;
   int64_t total = 0;  // without limit and offset
+  // Words that no sound has and what was taken instead: ("kcik", "kick").
+  std::vector<std::pair<std::string, std::string>> corrected;
+};
+
+// What a change did.
+struct EditReport {
+  int64_t journal_id = 0;  // for undo(); 0: nothing was changed
+  int64_t changed = 0;     // sounds
+};
+
+struct Collection {
+  std::string name;   // unique without regard to case; 1 to 200 bytes
+  std::string query;  // a smart collection: what it finds; empty: sounds put in by hand
+  std::string note;
+  int64_t created_ms = 0;
+  int64_t samples = 0;  // of a hand-made one
+};
+
+struct JournalEntry {
+  int64_t id = 0;
+  int64_t at_ms = 0;
+  std::string what;   // "tag dusty"
+  std::string state;  // "done", "undone", "pending" (files are being changed)
+  int64_t changes = 0;
+};
+
+// A file that gets another name, for begin_move() and finish_move().
+struct Move {
+  int64_t id = 0;
+  std::string from;
+  std::string to;
 };
 
 struct LibrarySummary {
@@ -85,8 +130,69 @@ class Catalogue {
   virtual Result<std::optional<Sample>> get(int64_t id) = 0;
   virtual Result<std::optional<Sample>> get_by_path(const std::string& path) = 0;
   virtual Result<LibrarySummary> summary() = 0;
-  virtual Result<void> check() = 0;     // PRAGMA integrity_check
-  virtual uint64_t memory_bytes() = 0;  // SQLite's own count
+  // All ids that fit, in the query's order, without its limit and offset.
+  virtual Result<std::vector<int64_t>> find_ids(const SearchQuery& query) = 0;
+  // Those that exist, in the order of the ids, without lists of times.
+  virtual Result<std::vector<Sample>> get_many(const std::vector<int64_t>& ids) = 0;
+  virtual Result<std::vector<std::pair<std::string, int64_t>>> tags() = 0;  // with their counts
+
+  // ---- what the user says; each a journal entry but for played() ----
+  virtual Result<EditReport> edit(const std::vector<int64_t>& ids, const MarksChange& change) = 0;
+  virtual Result<EditReport> set_marks(const std::vector<std::pair<int64_t, Marks>>& marks,
+                                       std::string_view what) = 0;
+  virtual Result<void> played(int64_t id) = 0;
+
+  virtual Result<std::vector<Collection>> collections() = 0;  // by name
+  // Makes it, or changes its query and note. A query is checked.
+  virtual Result<EditReport> put_collection(const Collection& collection) = 0;
+  virtual Result<EditReport> remove_collection(std::string_view name) = 0;
+  virtual Result<EditReport> change_collection(std::string_view name,
+                                               const std::vector<int64_t>& add,
+                                               const std::vector<int64_t>& remove) = 0;
+  // Its sounds in its order; a smart one's are found now. kNotFound.
+  virtual Result<std::vector<int64_t>> collection_ids(std::string_view name) = 0;
+
+  virtual Result<std::vector<JournalEntry>> journal(int limit) = 0;  // newest first
+  // Takes a change back: the newest that is not taken back yet, or that of this id. kNotFound when
+  // there is none; kUnsupported for changes of files (library/rename.h takes those back).
+  virtual Result<JournalEntry> undo(std::optional<int64_t> id) = 0;
+
+  // Renaming files: the intent is on disk before the first file is touched, so that open() can
+  // finish what a crash left half done. `finish_move` gives the sounds their new paths.
+  virtual Result<int64_t> begin_move(std::string_view what, const std::vector<Move>& moves) = 0;
+  virtual Result<void> finish_move(int64_t journal_id, const std::vector<Move>& done) = 0;
+  virtual Result<std::vector<Move>> moves(int64_t journal_id) = 0;  // kNotFound: no such renaming
+  virtual Result<void> mark_undone(int64_t journal_id) = 0;
+
+  // ---- care ----
+  // Forgets missing sounds, with what was said about them; the journal can bring them back.
+  virtual Result<EditReport> purge(const std::vector<int64_t>& ids) = 0;
+  // Sounds below `from` are now below `to` (a drive that is mounted elsewhere); their files are not
+  // looked at. Gives how many.
+  virtual Result<EditReport> relocate(const std::string& from, const std::string& to) = 0;
+  // Folders that are scanned again when something in them changes.
+  virtual Result<std::vector<std::string>> watched() = 0;
+  virtual Result<void> watch(const std::string& folder) = 0;
+  virtual Result<bool> unwatch(const std::string& folder) = 0;  // false: it was not watched
+  // A whole copy, while others go on reading and writing. The target must not exist.
+  virtual Result<void> backup(const std::filesystem::path& target) = 0;
+  // kDataLoss with what is wrong.
+  virtual Result<void> check() = 0;
+  // Rebuilds what can be rebuilt (indices, rows without a sound); gives what was done.
+  virtual Result<std::vector<std::string>> repair() = 0;
+  virtual uint64_t memory_bytes() = 0;  // SQLite's own count and the index
 };
+
+// The analysis as the ear gave it, of a sample from get() or find_by_digest().
+audio::Analysis heard(const Sample& sample);
+
+// Puts a backup in the library's place; the old file is kept beside it as library.db.before-restore.
+// REQUIRES: no process has the library open (kAlreadyExists). kDataLoss when the backup is damaged,
+// kUnsupported when it is newer than this program.
+Result<void> restore_library(const std::filesystem::path& home,
+                             const std::filesystem::path& backup);
+// Saves what can be read of a damaged library.db into a new one, and keeps the damaged one beside it
+// as library.db.damaged. REQUIRES as above. Gives how many sounds were saved.
+Result<int64_t> salvage_library(const std::filesystem::path& home);
 
 }  // namespace samplemind::library

@@ -1,5 +1,7 @@
 #include "library/query.h"
 
+#include "library/query_internal.h"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -12,35 +14,15 @@ namespace {
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
-bool is_upper(char c) {
-  return c >= 'A' && c <= 'Z';
-}
-bool is_lower(char c) {
-  return (c >= 'a' && c <= 'z') || static_cast<unsigned char>(c) >= 0x80;
-}  // other scripts stay whole
 char lower(char c) {
-  return is_upper(c) ? static_cast<char>(c + 32) : c;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = lower(c);
-  return out;
-}
-
-Error at(std::string_view what, std::string_view text, size_t position, std::string_view wanted,
-         std::string hint = {}) {
-  return Error(ErrorCode::kInvalidArgument,
-               std::string(what) + " '" + std::string(text) + "': at character " +
-                   std::to_string(position + 1) + ": " + std::string(wanted),
-               std::move(hint));
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
 }
 
 // Reads numbers and marks from a range's text.
 class Reader {
  public:
-  Reader(std::string_view text, std::string_view what, bool units)
-      : text_(text), what_(what), units_(units) {}
+  Reader(const Source& source, std::string_view text, bool units, bool negative)
+      : source_(source), text_(text), units_(units), negative_(negative) {}
   Result<Range> range(double single_tolerance) {
     Range r;
     skip();
@@ -59,7 +41,7 @@ class Reader {
         if (at_ < text_.size()) {
           SM_TRY(const double last, number());
           r.high = last;
-          if (last < first) return at(what_, text_, 0, "the range ends before it begins");
+          if (last < first) return source_.error(0, "the range ends before it begins");
         }
       } else {
         r.low = first - single_tolerance * (units_ ? first : 1);
@@ -67,7 +49,7 @@ class Reader {
       }
     }
     skip();
-    if (at_ != text_.size()) return at(what_, text_, at_, "nothing more was expected here");
+    if (at_ != text_.size()) return source_.error(at_, "nothing more was expected here");
     return r;
   }
 
@@ -86,18 +68,21 @@ class Reader {
     const char* begin = text_.data() + at_;
     const auto [end, error] =
         std::from_chars(begin, text_.data() + text_.size(), value, std::chars_format::fixed);
-    if (error != std::errc() || value < 0 || !std::isfinite(value))
-      return at(what_, text_, at_, "a number was expected, as in 120, 120-128, <100 or >90");
+    if (error != std::errc() || (value < 0 && !negative_) || !std::isfinite(value))
+      return source_.error(at_, "a number was expected, as in 120, 120-128, <100 or >90");
     at_ += static_cast<size_t>(end - begin);
     if (units_) {
       if (take("ms")) return value / 1000;
+      if (take("d")) return value * 86400;
+      if (take("h")) return value * 3600;
       if (!take("s") && take("m")) return value * 60;
     }
     return value;
   }
+  Source source_;
   std::string_view text_;
-  std::string_view what_;
   bool units_;
+  bool negative_;
   size_t at_ = 0;
 };
 
@@ -105,8 +90,7 @@ constexpr std::array<const char*, 12> kNames{"C",  "C#", "D",  "D#", "E",  "F",
                                              "F#", "G",  "G#", "A",  "A#", "B"};
 
 std::string key_name(int tonic, bool minor) {
-  return std::string(kNames[static_cast<size_t>((tonic % 12 + 12) % 12)]) +
-         (minor ? " minor" : " major");
+  return library::key_name((tonic % 12 + 12) % 12 + (minor ? 12 : 0));
 }
 
 // Camelot "8A" is A minor, "8B" C major; a step up is a fifth. Open Key "1m" is A minor, "1d" C
@@ -126,15 +110,32 @@ std::optional<std::string> wheel_key(std::string_view text) {
 
 }  // namespace
 
+Error query_error(std::string_view what, std::string_view text, size_t position,
+                  std::string_view wanted, std::string hint) {
+  return Error(ErrorCode::kInvalidArgument,
+               std::string(what) + " '" + std::string(text) + "': at character " +
+                   std::to_string(position + 1) + ": " + std::string(wanted),
+               std::move(hint));
+}
+
+Result<Range> read_range(const Source& source, std::string_view text, double tolerance, bool units,
+                         bool negative) {
+  return Reader(source, text, units, negative).range(tolerance);
+}
+
 Result<Range> parse_range(std::string_view text, std::string_view what, double single_tolerance) {
-  return Reader(text, what, false).range(single_tolerance);
+  return read_range({what, text, 0}, text, single_tolerance, false, false);
 }
 
 Result<Range> parse_length(std::string_view text) {
-  return Reader(text, "length", true).range(0.1);
+  return read_range({"length", text, 0}, text, 0.1, true, false);
 }
 
 Result<std::string> parse_key(std::string_view text) {
+  return read_key({"key", text, 0}, text);
+}
+
+Result<std::string> read_key(const Source& source, std::string_view text) {
   const std::string_view all = text;
   const auto skip = [&] {
     while (!text.empty() && (text.front() == ' ' || text.front() == '_' || text.front() == '-'))
@@ -143,7 +144,7 @@ Result<std::string> parse_key(std::string_view text) {
   skip();
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
   const auto wrong = [&](std::string_view wanted) {
-    return at("key", all, static_cast<size_t>(text.data() - all.data()), wanted,
+    return source.error(static_cast<size_t>(text.data() - all.data()), wanted,
               "write Am, A minor, F#m, Gb major, 8A (Camelot) or 1m (Open Key)");
   };
   if (text.empty()) return wrong("a note was expected");
@@ -166,7 +167,7 @@ Result<std::string> parse_key(std::string_view text) {
     text.remove_prefix(1);
   }
   skip();
-  const std::string mode = text == "M" ? "major" : lower(text);
+  const std::string mode = text == "M" ? "major" : fold(text);
   if (mode.empty() || mode == "maj" || mode == "major" || mode == "dur")
     return key_name(tonic, false);
   if (mode == "m" || mode == "min" || mode == "minor" || mode == "moll")
@@ -175,7 +176,7 @@ Result<std::string> parse_key(std::string_view text) {
 }
 
 Result<std::string> parse_content(std::string_view text) {
-  std::string name = lower(text);
+  std::string name = fold(text);
   name.erase(std::remove(name.begin(), name.end(), '-'), name.end());
   if (name == "oneshot" || name == "loop" || name == "music") return name;
   return Error(ErrorCode::kInvalidArgument, "content '" + std::string(text) + "' is not known",
@@ -186,71 +187,67 @@ Result<std::pair<Sort, bool>> parse_sort(std::string_view text) {
   const bool descending = text.starts_with('-');
   if (descending) text.remove_prefix(1);
   static constexpr std::pair<std::string_view, Sort> kSorts[] = {
-      {"relevance", Sort::kRelevance}, {"name", Sort::kName},
-      {"tempo", Sort::kTempo},         {"key", Sort::kKey},
-      {"length", Sort::kLength},       {"loudness", Sort::kLoudness},
-      {"added", Sort::kAdded}};
+      {"relevance", Sort::kRelevance}, {"name", Sort::kName},       {"tempo", Sort::kTempo},
+      {"bpm", Sort::kTempo},           {"key", Sort::kKey},         {"length", Sort::kLength},
+      {"len", Sort::kLength},          {"loudness", Sort::kLoudness}, {"lufs", Sort::kLoudness},
+      {"added", Sort::kAdded},         {"rating", Sort::kRating},   {"played", Sort::kPlayed},
+      {"recent", Sort::kPlayed},       {"kind", Sort::kKind},       {"folder", Sort::kFolder},
+      {"note", Sort::kNote},           {"random", Sort::kRandom}};
   for (const auto& [name, sort] : kSorts) {
     if (text == name) return std::pair(sort, descending);
   }
-  return Error(
-      ErrorCode::kInvalidArgument, "sort '" + std::string(text) + "' is not known",
-      "use name, tempo, key, length, loudness, added or relevance; -tempo sorts downwards");
+  return Error(ErrorCode::kInvalidArgument, "sort '" + std::string(text) + "' is not known",
+               "use name, tempo, key, length, loudness, added, rating, played, kind, folder, note, "
+               "random or relevance; -tempo sorts downwards");
+}
+
+std::optional<int> key_index(std::string_view canonical) {
+  const size_t space = canonical.find(' ');
+  if (space == std::string_view::npos) return std::nullopt;
+  const std::string_view mode = canonical.substr(space + 1);
+  if (mode != "major" && mode != "minor") return std::nullopt;
+  for (int i = 0; i < 12; ++i) {
+    if (canonical.substr(0, space) == kNames[static_cast<size_t>(i)])
+      return i + (mode == "minor" ? 12 : 0);
+  }
+  return std::nullopt;
+}
+
+std::string key_name(int index) {
+  SM_ASSERT(index >= 0 && index < 24);
+  return std::string(kNames[static_cast<size_t>(index % 12)]) + (index < 12 ? " major" : " minor");
 }
 
 namespace {
 
-bool in_word(char c) {
-  return is_digit(c) || is_upper(c) || is_lower(c);
+// 0..11 up the fifths from C major and A minor.
+int fifths(int index) {
+  const int relative = index < 12 ? index : (index - 12 + 3) % 12;
+  return relative * 7 % 12;
 }
-
-// One run of letters and digits, split. "KickDrum", "HHOpen" and "128bpm" split; "C1" and "808"
-// stay.
-void split_run(std::string_view run, std::vector<std::string>& list) {
-  std::string word;
-  for (size_t i = 0; i < run.size(); ++i) {
-    const char c = run[i];
-    if (i > 0) {
-      const char before = run[i - 1];
-      const bool letter = is_lower(c) || is_upper(c);
-      const bool acronym_ends = is_upper(before) && is_upper(c) && i + 1 < run.size() &&
-                                run[i + 1] >= 'a' && run[i + 1] <= 'z';
-      if ((is_lower(before) && (is_upper(c) || is_digit(c))) || (is_digit(before) && letter) ||
-          acronym_ends) {
-        list.push_back(std::move(word));
-        word.clear();
-      }
-    }
-    word += lower(c);
-  }
-  list.push_back(std::move(word));
-}
-
-std::vector<std::string> split(std::string_view text, bool runs_too) {
-  std::vector<std::string> list;
-  size_t at = 0;
-  while (at < text.size()) {
-    size_t end = at;
-    while (end < text.size() && in_word(text[end])) ++end;
-    if (end > at) {
-      const std::string_view run = text.substr(at, end - at);
-      const size_t before = list.size();
-      split_run(run, list);
-      if (runs_too && list.size() > before + 1) list.push_back(lower(run));
-    }
-    at = end + 1;
-  }
-  return list;
+int from_fifths(int place, bool minor) {
+  const int major = (place % 12 + 12) % 12 * 7 % 12;
+  return minor ? (major + 9) % 12 + 12 : major;
 }
 
 }  // namespace
 
-std::vector<std::string> words(std::string_view text) {
-  return split(text, false);
+std::string camelot(int index) {
+  SM_ASSERT(index >= 0 && index < 24);
+  return std::to_string((fifths(index) + 7) % 12 + 1) + (index < 12 ? "B" : "A");
 }
 
-std::vector<std::string> index_words(std::string_view text) {
-  return split(text, true);
+std::string open_key(int index) {
+  SM_ASSERT(index >= 0 && index < 24);
+  return std::to_string(fifths(index) + 1) + (index < 12 ? "d" : "m");
+}
+
+uint32_t compatible_keys(int index) {
+  SM_ASSERT(index >= 0 && index < 24);
+  const bool minor = index >= 12;
+  const int place = fifths(index);
+  return 1u << index | 1u << from_fifths(place + 1, minor) | 1u << from_fifths(place - 1, minor) |
+         1u << from_fifths(place, !minor);
 }
 
 }  // namespace samplemind::library

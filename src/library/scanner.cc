@@ -239,7 +239,7 @@ class Scan {
       if (earlier.ok()) m.earlier = std::move(earlier).value();
       for (const Sample& e : m.earlier) {
         if (!e.error.empty() || e.analysis_version != audio::kAnalysisVersion) continue;
-        sample.analysis = e.analysis;
+        sample.analysis = heard(e);
         m.reused = true;
         return m;
       }
