@@ -162,14 +162,14 @@ Result<std::unique_ptr<ApiClient>> ApiClient::open(const Context& context, Need 
 }
 
 Result<JsonValue> ApiClient::get(std::string target) {
-  return one("GET", std::move(target), {});
+  return send("GET", std::move(target), {});
 }
 
 Result<JsonValue> ApiClient::post(std::string target, std::string body) {
-  return one("POST", std::move(target), std::move(body));
+  return send("POST", std::move(target), std::move(body));
 }
 
-Result<JsonValue> ApiClient::one(std::string method, std::string target, std::string sent) {
+Result<JsonValue> ApiClient::send(std::string method, std::string target, std::string sent) {
   std::string body;
   Call call{std::move(method), std::move(target), std::move(sent),
             [&body](int, std::string_view piece) { body += piece; }};
@@ -178,6 +178,15 @@ Result<JsonValue> ApiClient::one(std::string method, std::string target, std::st
   if (status >= 400) return error_from_problem(value.ok() ? *value : JsonValue(), status);
   if (!value.ok()) return std::move(value).error().with_context("the service's answer");
   return value;
+}
+
+Result<std::string> ApiClient::fetch(std::string target) {
+  std::string body;
+  Call call{"GET", std::move(target), {}, [&body](int, std::string_view piece) { body += piece; }};
+  SM_TRY(const int status, perform(std::move(call), nullptr));
+  if (status < 400) return body;
+  const auto value = JsonValue::parse(body);
+  return error_from_problem(value.ok() ? *value : JsonValue(), status);
 }
 
 Result<void> ApiClient::stream(std::string target, std::string body,

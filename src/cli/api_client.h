@@ -32,6 +32,10 @@ class ApiClient {
   Result<JsonValue> get(std::string target);
   // The same for a POST.
   Result<JsonValue> post(std::string target, std::string body);
+  // The same with another method and a body of JSON.
+  Result<JsonValue> send(std::string method, std::string target, std::string body);
+  // An answer of any bytes (an export).
+  Result<std::string> fetch(std::string target);
   // An answer of JSON lines. An {"type":"error"} line, or an answer that was cut, is an Error
   // (after the lines before it). `cancel` (optional) ends it with kCancelled once set.
   Result<void> stream(std::string target, std::string body,
@@ -45,9 +49,6 @@ class ApiClient {
     // Pieces of the answer with its status, as they come.
     std::function<void(int status, std::string_view piece)> on_piece;
   };
-
- private:
-  Result<JsonValue> one(std::string method, std::string target, std::string body);
 
  protected:
   // Gives the status once the answer ended properly.

@@ -46,8 +46,25 @@ const CommandEntry kCommands[] = {
      add_analyze},
     {"search", kSounds, "Find sounds by words and by what was measured",
      "  samplemind search deep kick --length '<1s'\n"
-     "  samplemind search --bpm 120-128 --key Am --loop",
+     "  samplemind search --bpm 120-128 --key Am --loop\n"
+     "  samplemind search 'dusty kick -loop ~key:8A is:favourite sort:-added'",
      add_search},
+    {"edit", kSounds, "Say something about sounds: favourite, rating, tags, the right tempo",
+     "  samplemind edit 'kick bpm:120' --tag dusty --rating 4\n"
+     "  samplemind edit --id 17 --tempo x2 --key Am    (locked; --tempo auto takes it back)",
+     add_edit},
+    {"tags", kSounds, "All tags with their counts", "  samplemind tags", add_tags},
+    {"collection", kSounds, "Collections of sounds, by hand or by a saved query",
+     "  samplemind collection make Friday\n  samplemind collection add Friday 'kick tag:dusty'\n"
+     "  samplemind collection make 'Fast loops' --query 'is:loop bpm:>160'\n"
+     "  samplemind search in:Friday",
+     add_collection},
+    {"undo", kSounds, "Take the last change of the library back",
+     "  samplemind undo\n  samplemind undo --list\n  samplemind undo 12", add_undo},
+    {"library", kSounds, "Care for the library: check, backup, restore, purge, relocate",
+     "  samplemind library check --repair\n  samplemind library backup ~/library-backup.db\n"
+     "  samplemind library relocate /mnt/old /mnt/new\n  samplemind library purge",
+     add_library},
     {"ask", kSounds, "Ask a model about your sounds; it is told what was measured",
      "  samplemind ask \"Which pads go with a dark techno loop?\"\n"
      "  samplemind ask \"What would you layer under this?\" --file bass.wav",

@@ -43,6 +43,9 @@ Result<int> run_search(const Context& context, const SearchFlags& flags) {
   SM_TRY(const auto api, ApiClient::open(context, ApiClient::Need::kRead));
   SM_TRY(const JsonValue found, api->get(target));
   const auto& samples = found["samples"].items();
+  for (const auto& [word, instead] : found["corrected"].members())
+    print_note(context.err, "nothing is called '" + word + "'; looked for '" +
+                                instead.string_or("") + "' instead");
   if (flags.json) {
     std::string lines;
     for (const JsonValue& s : samples) lines += s.dump() + "\n";
@@ -74,7 +77,10 @@ Result<int> run_search(const Context& context, const SearchFlags& flags) {
 
 Run add_search(CLI::App& command, Context& context) {
   auto f = std::make_shared<SearchFlags>();
-  command.add_option("TEXT", f->text, "Words of the name or the folder; their beginnings do");
+  command.add_option(
+      "TEXT", f->text,
+      "Words and conditions, as in 'dusty kick -loop bpm:120-128 ~key:8A is:favourite tag:x "
+      "len:<2s sort:-added'; the page and the API understand the same");
   command.add_option("--bpm", f->bpm, "Tempo: 120, 120-128, '<100', '>=90'")->type_name("RANGE");
   command.add_option("--key", f->key, "Am, 'F# minor', Gb, 8A (Camelot), 1m (Open Key)")
       ->type_name("KEY");
@@ -86,8 +92,10 @@ Run add_search(CLI::App& command, Context& context) {
   command.add_option("--folder", f->folder, "Only below this folder")->type_name("DIR");
   command.add_flag("--broken", f->broken, "Only files that could not be read, with the reason");
   command
-      .add_option("--sort", f->sort,
-                  "relevance, name, tempo, key, length, loudness, added; --sort=-tempo: falling")
+      .add_option(
+          "--sort", f->sort,
+          "relevance, name, tempo, key, length, loudness, added, rating, played, kind, folder, "
+          "note, random; --sort=-tempo: falling")
       ->type_name("BY");
   command.add_option("--limit", f->limit, "How many at most (50)")
       ->type_name("N")

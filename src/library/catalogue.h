@@ -41,8 +41,8 @@ struct Sample {
   bool missing = false;    // was there at an earlier scan
   int64_t added_ms = 0;    // Unix time
   int analysis_version = 0;
-  // To put(): as it was heard. From the catalogue: tempo, key, kind, content and note are those that
-  // are believed (library/facts.h), and lists of times come only from get().
+  // To put(): as it was heard. From the catalogue: tempo, key, kind, content and note are those
+  // that are believed (library/facts.h), and lists of times come only from get().
   audio::Analysis analysis;
   std::string tempo_source;  // "user", "embedded", "name", "folder", "ear"; empty: not known
   std::string key_source;
@@ -186,13 +186,13 @@ class Catalogue {
 // The analysis as the ear gave it, of a sample from get() or find_by_digest().
 audio::Analysis heard(const Sample& sample);
 
-// Puts a backup in the library's place; the old file is kept beside it as library.db.before-restore.
-// REQUIRES: no process has the library open (kAlreadyExists). kDataLoss when the backup is damaged,
-// kUnsupported when it is newer than this program.
+// Puts a backup in the library's place; the old file is kept beside it as
+// library.db.before-restore. REQUIRES: no process has the library open (kAlreadyExists). kDataLoss
+// when the backup is damaged, kUnsupported when it is newer than this program.
 Result<void> restore_library(const std::filesystem::path& home,
                              const std::filesystem::path& backup);
-// Saves what can be read of a damaged library.db into a new one, and keeps the damaged one beside it
-// as library.db.damaged. REQUIRES as above. Gives how many sounds were saved.
+// Saves what can be read of a damaged library.db into a new one, and keeps the damaged one beside
+// it as library.db.damaged. REQUIRES as above. Gives how many sounds were saved.
 Result<int64_t> salvage_library(const std::filesystem::path& home);
 
 }  // namespace samplemind::library

@@ -306,8 +306,8 @@ TEST(Catalogue, AnyBytesInNames) {
   q.folder = "/s";
   EXPECT_EQ(found(*catalogue, q).size(), paths.size());
   // Marks are no syntax; what is one says where it is wrong.
-  for (const char* text : {"kick* (", "NEAR(", "*", "-", "-kick", "12:30", "\xff\xff", "\u2019", "(",
-                           "AND", "^kick", "{", "kick -", "--"})
+  for (const char* text : {"kick* (", "NEAR(", "*", "-", "-kick", "12:30", "\xff\xff", "\u2019",
+                           "(", "AND", "^kick", "{", "kick -", "--"})
     EXPECT_TRUE([&] {
       SearchQuery query;
       query.text = text;

@@ -18,10 +18,11 @@ constexpr double kAgreed = 0.97;  // a bare word that the ear agrees with
 constexpr double kFolderKind = 0.6;
 constexpr double kEarMost = 0.94;
 
-constexpr std::pair<std::string_view, FactSource> kSources[] = {
-    {"user", FactSource::kUser},     {"embedded", FactSource::kEmbedded},
-    {"name", FactSource::kName},     {"folder", FactSource::kFolder},
-    {"ear", FactSource::kEar}};
+constexpr std::pair<std::string_view, FactSource> kSources[] = {{"user", FactSource::kUser},
+                                                                {"embedded", FactSource::kEmbedded},
+                                                                {"name", FactSource::kName},
+                                                                {"folder", FactSource::kFolder},
+                                                                {"ear", FactSource::kEar}};
 
 // A word of the name with what surrounds it. Unlike words(), "F#m" and "128bpm" stay whole.
 std::vector<std::string> tokens(std::string_view name) {
@@ -62,11 +63,12 @@ bool plausible_tempo(double bpm) {
 // Words before a letter or number that make it a serial mark: "Kit A", "Vol 120", "Take C".
 bool counts_things(std::string_view word) {
   static constexpr std::string_view kWords[] = {
-      "kit",   "vol",  "volume", "take",    "part",    "pattern", "side",  "type", "pack",
-      "section", "bank", "version", "ver",  "layer",   "mic",     "variation", "var", "group",
-      "set",   "slot", "pad",    "section", "session", "disc",    "disk",  "cd",   "no",
-      "nr",    "number", "track", "song",   "preset",  "patch",   "model", "the",  "option",
-      "channel", "bus", "alt",   "page",    "level",   "zone",    "round", "rr"};
+      "kit",   "vol",     "volume", "take",    "part",    "pattern", "side",    "type",
+      "pack",  "section", "bank",   "version", "ver",     "layer",   "mic",     "variation",
+      "var",   "group",   "set",    "slot",    "pad",     "section", "session", "disc",
+      "disk",  "cd",      "no",     "nr",      "number",  "track",   "song",    "preset",
+      "patch", "model",   "the",    "option",  "channel", "bus",     "alt",     "page",
+      "level", "zone",    "round",  "rr"};
   return std::find(std::begin(kWords), std::end(kWords), word) != std::end(kWords);
 }
 
@@ -78,7 +80,7 @@ bool is_machine(std::string_view digits) {
 }
 
 struct KeyWord {
-  std::string key;  // canonical
+  std::string key;      // canonical
   bool marked = false;  // minor or major was said
   bool accidental = false;
 };
@@ -128,32 +130,84 @@ std::optional<double> note_word(std::string_view token) {
 
 const std::unordered_map<std::string_view, std::string_view>& kind_words() {
   static const std::unordered_map<std::string_view, std::string_view> map{
-      {"kick", "kick"},       {"bd", "kick"},         {"bassdrum", "kick"},
-      {"kickdrum", "kick"},   {"kik", "kick"},        {"snare", "snare"},
-      {"sd", "snare"},        {"snr", "snare"},       {"rim", "rim"},
-      {"rimshot", "rim"},     {"sidestick", "rim"},   {"clap", "clap"},
-      {"clp", "clap"},        {"handclap", "clap"},   {"hat", "hat"},
-      {"hh", "hat"},          {"hihat", "hat"},       {"hat_closed", "hat_closed"},
-      {"chh", "hat_closed"},  {"closedhat", "hat_closed"}, {"ohh", "hat_open"},
-      {"openhat", "hat_open"}, {"tom", "tom"},        {"crash", "crash"},
-      {"ride", "ride"},       {"cymbal", "cymbal"},   {"cym", "cymbal"},
-      {"cowbell", "cowbell"}, {"perc", "perc"},       {"percussion", "perc"},
-      {"shaker", "perc"},     {"conga", "perc"},      {"bongo", "perc"},
-      {"tambourine", "perc"}, {"bass", "bass"},       {"bassline", "bass"},
-      {"sub", "bass"},        {"reese", "bass"},      {"piano", "keys"},
-      {"rhodes", "keys"},     {"organ", "keys"},      {"keyboard", "keys"},
-      {"epiano", "keys"},     {"mallet", "mallet"},   {"marimba", "mallet"},
-      {"vibraphone", "mallet"}, {"glockenspiel", "mallet"}, {"xylophone", "mallet"},
-      {"guitar", "guitar"},   {"gtr", "guitar"},      {"string", "strings"},
-      {"violin", "strings"},  {"cello", "strings"},   {"brass", "brass"},
-      {"trumpet", "brass"},   {"horn", "brass"},      {"trombone", "brass"},
-      {"flute", "wind"},      {"sax", "wind"},        {"clarinet", "wind"},
-      {"lead", "lead"},       {"pad", "pad"},         {"stab", "stab"},
-      {"ambience", "ambience"}, {"ambient", "ambience"}, {"atmosphere", "ambience"},
-      {"atmos", "ambience"},  {"vocal", "vocal"},     {"vox", "vocal"},
-      {"voice", "vocal"},     {"acapella", "vocal"},  {"fx", "fx"},
-      {"sfx", "fx"},          {"riser", "fx"},        {"impact", "fx"},
-      {"sweep", "fx"},        {"downlifter", "fx"},   {"uplifter", "fx"}};
+      {"kick", "kick"},
+      {"bd", "kick"},
+      {"bassdrum", "kick"},
+      {"kickdrum", "kick"},
+      {"kik", "kick"},
+      {"snare", "snare"},
+      {"sd", "snare"},
+      {"snr", "snare"},
+      {"rim", "rim"},
+      {"rimshot", "rim"},
+      {"sidestick", "rim"},
+      {"clap", "clap"},
+      {"clp", "clap"},
+      {"handclap", "clap"},
+      {"hat", "hat"},
+      {"hh", "hat"},
+      {"hihat", "hat"},
+      {"hat_closed", "hat_closed"},
+      {"chh", "hat_closed"},
+      {"closedhat", "hat_closed"},
+      {"ohh", "hat_open"},
+      {"openhat", "hat_open"},
+      {"tom", "tom"},
+      {"crash", "crash"},
+      {"ride", "ride"},
+      {"cymbal", "cymbal"},
+      {"cym", "cymbal"},
+      {"cowbell", "cowbell"},
+      {"perc", "perc"},
+      {"percussion", "perc"},
+      {"shaker", "perc"},
+      {"conga", "perc"},
+      {"bongo", "perc"},
+      {"tambourine", "perc"},
+      {"bass", "bass"},
+      {"bassline", "bass"},
+      {"sub", "bass"},
+      {"reese", "bass"},
+      {"piano", "keys"},
+      {"rhodes", "keys"},
+      {"organ", "keys"},
+      {"keyboard", "keys"},
+      {"epiano", "keys"},
+      {"mallet", "mallet"},
+      {"marimba", "mallet"},
+      {"vibraphone", "mallet"},
+      {"glockenspiel", "mallet"},
+      {"xylophone", "mallet"},
+      {"guitar", "guitar"},
+      {"gtr", "guitar"},
+      {"string", "strings"},
+      {"violin", "strings"},
+      {"cello", "strings"},
+      {"brass", "brass"},
+      {"trumpet", "brass"},
+      {"horn", "brass"},
+      {"trombone", "brass"},
+      {"flute", "wind"},
+      {"sax", "wind"},
+      {"clarinet", "wind"},
+      {"lead", "lead"},
+      {"pad", "pad"},
+      {"stab", "stab"},
+      {"ambience", "ambience"},
+      {"ambient", "ambience"},
+      {"atmosphere", "ambience"},
+      {"atmos", "ambience"},
+      {"vocal", "vocal"},
+      {"vox", "vocal"},
+      {"voice", "vocal"},
+      {"acapella", "vocal"},
+      {"fx", "fx"},
+      {"sfx", "fx"},
+      {"riser", "fx"},
+      {"impact", "fx"},
+      {"sweep", "fx"},
+      {"downlifter", "fx"},
+      {"uplifter", "fx"}};
   return map;
 }
 
@@ -240,7 +294,8 @@ void read_tokens(const std::vector<std::string>& list, std::vector<Fact>& facts)
   }
   // Two bare numbers say nothing about which is the tempo.
   const bool bare = !marked_tempo && bare_tempos.size() == 1;
-  if (marked_tempo) facts.push_back(number_fact("tempo", FactSource::kName, *marked_tempo, kMarked));
+  if (marked_tempo)
+    facts.push_back(number_fact("tempo", FactSource::kName, *marked_tempo, kMarked));
   if (bare) facts.push_back(number_fact("tempo", FactSource::kName, bare_tempos[0], kBare));
 
   std::optional<KeyWord> best;
@@ -274,7 +329,9 @@ void read_tokens(const std::vector<std::string>& list, std::vector<Fact>& facts)
   }
   if (best) {
     Fact f = text_fact("key", FactSource::kName, best->key,
-                       best->marked ? kMarked : best->accidental ? 0.6 : kBare);
+                       best->marked       ? kMarked
+                       : best->accidental ? 0.6
+                                          : kBare);
     f.mode_known = best->marked;
     facts.push_back(std::move(f));
   }
@@ -337,8 +394,8 @@ std::vector<Fact> facts_from_path(std::string_view path) {
   }
   for (size_t i = 0; i < list.size(); ++i) {
     const std::string w = stem(list[i]);
-    const bool shot = w == "oneshot" || (w == "one" && i + 1 < list.size() &&
-                                         stem(list[i + 1]) == "shot");
+    const bool shot =
+        w == "oneshot" || (w == "one" && i + 1 < list.size() && stem(list[i + 1]) == "shot");
     if (w != "loop" && !shot) continue;
     facts.push_back(text_fact("content", FactSource::kName, shot ? "oneshot" : "loop", 0.7));
     break;
@@ -362,8 +419,8 @@ std::vector<Fact> facts_from_path(std::string_view path) {
 std::vector<Fact> facts_from_ear(const audio::Analysis& a) {
   std::vector<Fact> facts;
   if (a.tempo_bpm)
-    facts.push_back(number_fact("tempo", FactSource::kEar, *a.tempo_bpm,
-                                a.tempo_confidence.value_or(0.5)));
+    facts.push_back(
+        number_fact("tempo", FactSource::kEar, *a.tempo_bpm, a.tempo_confidence.value_or(0.5)));
   if (a.key)
     facts.push_back(text_fact("key", FactSource::kEar, *a.key, a.key_confidence.value_or(0.5)));
   if (a.kind)
@@ -467,9 +524,9 @@ Result<double> parse_tempo_factor(std::string_view text) {
 
 const std::vector<std::string>& kind_names() {
   static const std::vector<std::string> names{
-      "kick", "snare", "rim",    "clap",    "hat_closed", "hat_open", "tom",   "crash",    "ride",
-      "cymbal", "cowbell", "perc", "bass",  "keys",       "mallet",   "guitar", "strings", "brass",
-      "wind", "lead",  "pad",    "stab",    "ambience",   "vocal",    "fx"};
+      "kick",   "snare",   "rim",  "clap", "hat_closed", "hat_open", "tom",    "crash",   "ride",
+      "cymbal", "cowbell", "perc", "bass", "keys",       "mallet",   "guitar", "strings", "brass",
+      "wind",   "lead",    "pad",  "stab", "ambience",   "vocal",    "fx"};
   return names;
 }
 

@@ -1,6 +1,6 @@
 // Tempo, key and kind with where they come from. Several sources may speak about one sound: its
-// user, data embedded in the file, its name, its folders, and the ear. Each says how sure it is; one
-// is chosen, the user's word always. Pure functions, any thread.
+// user, data embedded in the file, its name, its folders, and the ear. Each says how sure it is;
+// one is chosen, the user's word always. Pure functions, any thread.
 #pragma once
 
 #include <optional>

@@ -49,8 +49,7 @@ Result<std::string> read_tag(const JsonValue& v) {
   std::string tag = fold(v.string_or(""));
   while (!tag.empty() && tag.front() == ' ') tag.erase(0, 1);
   while (!tag.empty() && tag.back() == ' ') tag.pop_back();
-  if (tag.empty() || tag.size() > kTagMax ||
-      std::any_of(tag.begin(), tag.end(), [](char c) {
+  if (tag.empty() || tag.size() > kTagMax || std::any_of(tag.begin(), tag.end(), [](char c) {
         return c == ',' || c == '"' || static_cast<unsigned char>(c) < 0x20;
       }))
     return wrong("tags", "hold 1 to 64 bytes each, without commas, quotes and control characters");

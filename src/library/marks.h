@@ -16,9 +16,9 @@ namespace samplemind::library {
 struct Marks {
   bool favourite = false;
   bool hidden = false;
-  int rating = 0;    // 0 (none) .. 5
-  std::string note;  // at most kNoteMax bytes
-  std::string colour;  // "#rrggbb" or empty
+  int rating = 0;                 // 0 (none) .. 5
+  std::string note;               // at most kNoteMax bytes
+  std::string colour;             // "#rrggbb" or empty
   std::vector<std::string> tags;  // sorted, without doubles, lower case
   int64_t played_ms = 0;          // Unix time of the last listening; 0: never
   std::optional<double> tempo_bpm;

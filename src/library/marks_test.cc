@@ -23,13 +23,13 @@ MarksChange change(const std::string& json) {
 
 TEST(MarksChange, RefusesWhatIsWrongByName) {
   const std::pair<const char*, const char*> cases[] = {
-      {"{}", "at least one field"},        {"[]", "at least one field"},
-      {R"({"rating":6})", "'rating'"},     {R"({"rating":2.5})", "'rating'"},
+      {"{}", "at least one field"},          {"[]", "at least one field"},
+      {R"({"rating":6})", "'rating'"},       {R"({"rating":2.5})", "'rating'"},
       {R"({"favourite":1})", "'favourite'"}, {R"({"tags_add":"x"})", "'tags'"},
-      {R"({"tags_add":[""]})", "'tags'"},  {R"({"tags_add":["a,b"]})", "'tags'"},
+      {R"({"tags_add":[""]})", "'tags'"},    {R"({"tags_add":["a,b"]})", "'tags'"},
       {R"({"tempo_bpm":5})", "'tempo_bpm'"}, {R"({"tempo_factor":"x5"})", "tempo factor"},
-      {R"({"key":"H"})", "key 'H'"},       {R"({"kind":"banana"})", "'banana' is no kind"},
-      {R"({"colour":"red"})", "'colour'"}, {R"({"loved":true})", "'loved' cannot be changed"}};
+      {R"({"key":"H"})", "key 'H'"},         {R"({"kind":"banana"})", "'banana' is no kind"},
+      {R"({"colour":"red"})", "'colour'"},   {R"({"loved":true})", "'loved' cannot be changed"}};
   for (const auto& [json, why] : cases) {
     const auto c = read_change(*JsonValue::parse(json));
     ASSERT_FALSE(c.ok()) << json;

@@ -145,7 +145,7 @@ Result<std::string> read_key(const Source& source, std::string_view text) {
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
   const auto wrong = [&](std::string_view wanted) {
     return source.error(static_cast<size_t>(text.data() - all.data()), wanted,
-              "write Am, A minor, F#m, Gb major, 8A (Camelot) or 1m (Open Key)");
+                        "write Am, A minor, F#m, Gb major, 8A (Camelot) or 1m (Open Key)");
   };
   if (text.empty()) return wrong("a note was expected");
   if (auto wheel = wheel_key(text)) return *wheel;
@@ -187,11 +187,11 @@ Result<std::pair<Sort, bool>> parse_sort(std::string_view text) {
   const bool descending = text.starts_with('-');
   if (descending) text.remove_prefix(1);
   static constexpr std::pair<std::string_view, Sort> kSorts[] = {
-      {"relevance", Sort::kRelevance}, {"name", Sort::kName},       {"tempo", Sort::kTempo},
-      {"bpm", Sort::kTempo},           {"key", Sort::kKey},         {"length", Sort::kLength},
+      {"relevance", Sort::kRelevance}, {"name", Sort::kName},         {"tempo", Sort::kTempo},
+      {"bpm", Sort::kTempo},           {"key", Sort::kKey},           {"length", Sort::kLength},
       {"len", Sort::kLength},          {"loudness", Sort::kLoudness}, {"lufs", Sort::kLoudness},
-      {"added", Sort::kAdded},         {"rating", Sort::kRating},   {"played", Sort::kPlayed},
-      {"recent", Sort::kPlayed},       {"kind", Sort::kKind},       {"folder", Sort::kFolder},
+      {"added", Sort::kAdded},         {"rating", Sort::kRating},     {"played", Sort::kPlayed},
+      {"recent", Sort::kPlayed},       {"kind", Sort::kKind},         {"folder", Sort::kFolder},
       {"note", Sort::kNote},           {"random", Sort::kRandom}};
   for (const auto& [name, sort] : kSorts) {
     if (text == name) return std::pair(sort, descending);

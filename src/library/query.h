@@ -1,5 +1,6 @@
 // What to look for: the query language of the command line, the API and the page, and the same
-// wishes as plain fields. Parsers are pure; their errors say at which character the text went wrong.
+// wishes as plain fields. Parsers are pure; their errors say at which character the text went
+// wrong.
 //
 //   deep kick -loop "long tail"     words: stems, synonyms (bd, kickdrum) and typing errors count;
 //                                   -word excludes; quotes keep words together

@@ -12,14 +12,27 @@ struct Name {
   std::string_view name;
   Field field;
 };
-constexpr Name kNames[] = {
-    {"bpm", Field::kTempo},       {"tempo", Field::kTempo},       {"len", Field::kLength},
-    {"length", Field::kLength},   {"duration", Field::kLength},   {"lufs", Field::kLoudness},
-    {"loudness", Field::kLoudness}, {"note", Field::kNote},       {"rating", Field::kRating},
-    {"added", Field::kAge},       {"rate", Field::kRate},         {"channels", Field::kChannels},
-    {"key", Field::kKey},         {"kind", Field::kKind},         {"content", Field::kContent},
-    {"tag", Field::kTag},         {"format", Field::kFormat},     {"in", Field::kCollection},
-    {"collection", Field::kCollection}, {"folder", Field::kFolder}, {"is", Field::kIs}};
+constexpr Name kNames[] = {{"bpm", Field::kTempo},
+                           {"tempo", Field::kTempo},
+                           {"len", Field::kLength},
+                           {"length", Field::kLength},
+                           {"duration", Field::kLength},
+                           {"lufs", Field::kLoudness},
+                           {"loudness", Field::kLoudness},
+                           {"note", Field::kNote},
+                           {"rating", Field::kRating},
+                           {"added", Field::kAge},
+                           {"rate", Field::kRate},
+                           {"channels", Field::kChannels},
+                           {"key", Field::kKey},
+                           {"kind", Field::kKind},
+                           {"content", Field::kContent},
+                           {"tag", Field::kTag},
+                           {"format", Field::kFormat},
+                           {"in", Field::kCollection},
+                           {"collection", Field::kCollection},
+                           {"folder", Field::kFolder},
+                           {"is", Field::kIs}};
 
 constexpr std::string_view kFlags[] = {"favourite", "hidden",   "missing", "broken",
                                        "tagged",    "untagged", "rated",   "played"};
@@ -36,8 +49,8 @@ class Parser {
 
   Result<ParsedQuery> run() {
     if (text_.size() > kQueryMax)
-      return Error(ErrorCode::kTooLarge, "the query is longer than " + std::to_string(kQueryMax) +
-                                             " bytes");
+      return Error(ErrorCode::kTooLarge,
+                   "the query is longer than " + std::to_string(kQueryMax) + " bytes");
     while (true) {
       while (at_ < text_.size() && is_space(text_[at_])) ++at_;
       if (at_ == text_.size()) return std::move(out_);
@@ -143,8 +156,7 @@ class Parser {
   Result<void> sort(const Term& term, const std::string& value, size_t value_at) {
     auto parsed = parse_sort(value);
     if (term.exclude) return wrong(value_at - 6, "sort: cannot be excluded", "sort:-bpm falls");
-    if (!parsed.ok())
-      return wrong(value_at, parsed.error().message(), parsed.error().hint());
+    if (!parsed.ok()) return wrong(value_at, parsed.error().message(), parsed.error().hint());
     out_.sort = *parsed;
     return ok();
   }

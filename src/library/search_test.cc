@@ -39,10 +39,10 @@ using Ids = std::vector<int64_t>;
 
 TEST(Stem, OfTheWordsOfSounds) {
   const std::pair<const char*, const char*> cases[] = {
-      {"kicks", "kick"},  {"claps", "clap"},     {"looping", "loop"}, {"looped", "loop"},
-      {"bodies", "body"}, {"brushes", "brush"},  {"bass", "bass"},    {"fx", "fx"},
-      {"crashes", "crash"}, {"stripped", "strip"}, {"128", "128"},    {"string", "string"},
-      {"rides", "ride"},  {"series", "sery"},    {"hiss", "hiss"},    {"bus", "bus"}};
+      {"kicks", "kick"},    {"claps", "clap"},     {"looping", "loop"}, {"looped", "loop"},
+      {"bodies", "body"},   {"brushes", "brush"},  {"bass", "bass"},    {"fx", "fx"},
+      {"crashes", "crash"}, {"stripped", "strip"}, {"128", "128"},      {"string", "string"},
+      {"rides", "ride"},    {"series", "sery"},    {"hiss", "hiss"},    {"bus", "bus"}};
   for (const auto& [word, root] : cases) EXPECT_EQ(stem(word), root) << word;
 }
 
@@ -152,7 +152,7 @@ class Index : public ::testing::Test {
 };
 
 TEST_F(Index, Words) {
-  EXPECT_EQ(ids(index_, "kick"), (Ids{2, 1}));   // the word itself before a synonym
+  EXPECT_EQ(ids(index_, "kick"), (Ids{2, 1}));  // the word itself before a synonym
   EXPECT_EQ(ids(index_, "bd"), (Ids{1, 2}));
   EXPECT_EQ(ids(index_, "bassdrum"), (Ids{1, 2}));
   EXPECT_EQ(ids(index_, "kicks"), (Ids{2, 1}));
@@ -217,8 +217,8 @@ TEST_F(Index, ChangesAndRemovals) {
   index_.remove(1);
   EXPECT_EQ(ids(index_, "snare"), (Ids{}));
   EXPECT_EQ(ids(index_, "tag:dusty").size(), 2u);
-  EXPECT_EQ(index_.tags(), (std::vector<std::pair<std::string, int64_t>>{{"deep house", 1},
-                                                                         {"dusty", 2}}));
+  EXPECT_EQ(index_.tags(),
+            (std::vector<std::pair<std::string, int64_t>>{{"deep house", 1}, {"dusty", 2}}));
   // Many changes of the same sounds: the dead are dropped, the answers stay.
   for (int round = 0; round < 3000; ++round) {
     for (const Sample& one : sounds_) index_.put(one);
@@ -232,13 +232,16 @@ TEST_F(Index, ChangesAndRemovals) {
 // Random sounds and conditions: the index finds what a plain walk finds.
 TEST(IndexAgainstAWalk, FindsTheSame) {
   std::mt19937 random(7);
-  const auto pick = [&random](int n) { return static_cast<int>(random() % static_cast<uint32_t>(n)); };
+  const auto pick = [&random](int n) {
+    return static_cast<int>(random() % static_cast<uint32_t>(n));
+  };
   const std::vector<std::string> kWords{"dusty", "warm", "deep", "metal", "tape"};
   std::vector<Sample> all;
   SearchIndex index;
   for (int i = 1; i <= 2000; ++i) {
-    Sample s = sample(i, "/x/" + std::to_string(pick(5)) + "/" + kWords[static_cast<size_t>(pick(5))] +
-                             " " + kWords[static_cast<size_t>(pick(5))] + ".wav");
+    Sample s =
+        sample(i, "/x/" + std::to_string(pick(5)) + "/" + kWords[static_cast<size_t>(pick(5))] +
+                      " " + kWords[static_cast<size_t>(pick(5))] + ".wav");
     if (pick(3) != 0) s.analysis.tempo_bpm = 60 + pick(120);
     if (pick(3) != 0) s.analysis.key = key_name(pick(24));
     s.analysis.duration_s = pick(100) / 10.0;
@@ -259,8 +262,8 @@ TEST(IndexAgainstAWalk, FindsTheSame) {
                              " rating:<=3";
     std::set<int64_t> expected;
     for (const Sample& s : all) {
-      const bool bpm = s.analysis.tempo_bpm && *s.analysis.tempo_bpm >= low &&
-                       *s.analysis.tempo_bpm <= high;
+      const bool bpm =
+          s.analysis.tempo_bpm && *s.analysis.tempo_bpm >= low && *s.analysis.tempo_bpm <= high;
       const auto own = s.analysis.key ? key_index(*s.analysis.key) : std::nullopt;
       const bool fits_key = own && (near ? compatible_keys(key) >> *own & 1 : *own == key);
       if (!s.missing && s.name().find(word) != std::string::npos && bpm != exclude && fits_key &&

@@ -88,6 +88,19 @@ TEST(Routes, ProblemsAreProblemDetails) {
            Case{"GET", "/api/v1/samples?q=%zz", "", 400, ""},
            Case{"POST", "/api/v1/samples", "{}", 405, "GET"},
            Case{"DELETE", "/api/v1/samples/1", "{}", 405, "GET"},
+           Case{"GET", "/api/v1/samples?q=clor:red", "", 400, "at character 1"},
+           Case{"PATCH", "/api/v1/samples/1", "{}", 400, "at least one field"},
+           Case{"PATCH", "/api/v1/samples/1", "{\"rating\":9}", 400, "rating"},
+           Case{"PATCH", "/api/v1/samples/77", "{\"rating\":1}", 404, "77"},
+           Case{"POST", "/api/v1/edits", "{\"change\":{\"rating\":1}}", 400, "which sounds"},
+           Case{"POST", "/api/v1/edits", "[]", 400, "object"},
+           Case{"POST", "/api/v1/collections", "{}", 400, "name"},
+           Case{"DELETE", "/api/v1/collections/none", "{}", 404, "none"},
+           Case{"POST", "/api/v1/collections/none/samples", "{\"add\":[1]}", 404, "none"},
+           Case{"POST", "/api/v1/journal/undo", "{}", 404, "no change"},
+           Case{"POST", "/api/v1/library/relocate", "{\"from\":\"x\",\"to\":\"/y\"}", 400,
+                "absolute"},
+           Case{"POST", "/api/v1/library/backup", "{\"path\":\"x\"}", 400, "absolute"},
            Case{"POST", "/api/v1/scan", "{", 400, ""},
            Case{"POST", "/api/v1/scan", "{\"paths\":[]}", 400, "paths"},
            Case{"POST", "/api/v1/scan", "{\"paths\":[\"relative\"]}", 400, "absolute"},
@@ -160,6 +173,56 @@ TEST(Routes, SamplesAreListedAndShown) {
   EXPECT_GT(one["duration_s"].number_or(0), 0);
   const JsonValue rest = rig.get("/api/v1/samples?limit=2&offset=2&sort=name").json();
   EXPECT_EQ(rest["samples"].size(), 1u);
+}
+
+TEST(Routes, WhatTheUserSaysIsKeptFoundAndTakenBack) {
+  Rig rig;
+  rig.fill(3);
+  const JsonValue first = rig.get("/api/v1/samples?sort=name").json()["samples"][0];
+  const std::string path = "/api/v1/samples/" + std::to_string(first["id"].integer_or(0));
+  const Answer patched =
+      rig.ask("PATCH", path, R"({"favourite":true,"tags_add":["dusty"],"tempo_bpm":96.5})");
+  ASSERT_EQ(patched.status, 200) << patched.body;
+  EXPECT_TRUE(patched.json()["favourite"].bool_or(false));
+  EXPECT_EQ(patched.json()["tempo_source"].string_or(""), "user");
+  EXPECT_EQ(rig.get("/api/v1/samples?q=is:favourite%20tag:dusty%20bpm:96-97")
+                .json()["total"]
+                .integer_or(0),
+            1);
+  EXPECT_EQ(rig.get("/api/v1/tags").json()["tags"][0]["samples"].integer_or(0), 1);
+  const Answer bulk = rig.post("/api/v1/edits", R"({"query":"tone","change":{"rating":3}})");
+  EXPECT_EQ(bulk.json()["changed"].integer_or(0), 3) << bulk.body;
+  EXPECT_EQ(rig.post(path + "/played", "{}").status, 200);
+  EXPECT_EQ(rig.get("/api/v1/samples?q=is:played").json()["total"].integer_or(0), 1);
+
+  ASSERT_EQ(rig.post("/api/v1/collections", R"({"name":"My Kit/1"})").status, 200);
+  const Answer added =
+      rig.post("/api/v1/collections/My%20Kit%2F1/samples", R"({"add_query":"rating:3"})");
+  EXPECT_EQ(added.json()["changed"].integer_or(0), 3) << added.body;
+  EXPECT_EQ(rig.get("/api/v1/samples?q=in:%22my%20kit%2F1%22").json()["total"].integer_or(0), 3);
+  ASSERT_EQ(rig.post("/api/v1/collections", R"({"name":"smart","query":"is:favourite"})").status,
+            200);
+  const JsonValue collections = rig.get("/api/v1/collections").json()["collections"];
+  ASSERT_EQ(collections.size(), 2u);
+  EXPECT_EQ(collections[1]["samples"].integer_or(0), 1);
+  EXPECT_EQ(rig.ask("DELETE", "/api/v1/collections/smart", "{}").status, 200);
+
+  EXPECT_EQ(rig.get("/api/v1/journal").json()["changes"].size(), 6u);
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(rig.post("/api/v1/journal/undo", "{}").status, 200) << i;
+  EXPECT_EQ(rig.get("/api/v1/collections").json()["collections"].size(), 0u);
+  EXPECT_FALSE(rig.get(path).json()["favourite"].bool_or(true));
+  EXPECT_EQ(rig.get("/api/v1/samples?q=rating:3").json()["total"].integer_or(9), 0);
+
+  const std::string copy = (rig.home.path() / "copy.db").string();
+  EXPECT_EQ(rig.post("/api/v1/library/backup", "{\"path\":\"" + copy + "\"}").status, 200);
+  EXPECT_TRUE(std::filesystem::exists(copy));
+  EXPECT_TRUE(rig.post("/api/v1/library/check", R"({"repair":true})").json()["ok"].bool_or(false));
+  std::filesystem::remove(first["path"].string_or(""));
+  rig.post("/api/v1/scan", "{\"paths\":[\"" + rig.folder().string() + "\"]}");
+  EXPECT_EQ(rig.post("/api/v1/library/purge", "{}").json()["changed"].integer_or(0), 1);
+  EXPECT_EQ(rig.get(path).status, 404);
+  EXPECT_EQ(rig.post("/api/v1/journal/undo", "{}").status, 200);
+  EXPECT_EQ(rig.get(path).json()["state"].string_or(""), "missing");
 }
 
 TEST(Routes, SoundsAreServedByIdInParts) {

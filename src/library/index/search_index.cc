@@ -215,8 +215,7 @@ std::vector<SearchIndex::Match> SearchIndex::matches(const std::string& word,
   size_t best = 0;
   for (int edits = 1; edits <= allowed && list.empty(); ++edits) {
     for (const auto& [w, postings] : words_) {
-      if (w.size() < 3 || (w.front() >= '0' && w.front() <= '9') ||
-          !within_edits(word, w, edits))
+      if (w.size() < 3 || (w.front() >= '0' && w.front() <= '9') || !within_edits(word, w, edits))
         continue;
       list.push_back({&postings, 2});
       if (postings.size() > best) {
@@ -454,9 +453,9 @@ SearchIndex::Found SearchIndex::search(const ParsedQuery& query, int limit, int6
   for (size_t i = 0; i < n; ++i) {
     if (fits[i]) slots.push_back(static_cast<Slot>(i));
   }
-  const size_t want = limit < 0 ? slots.size()
-                                : std::min(slots.size(), static_cast<size_t>(offset) +
-                                                             static_cast<size_t>(limit));
+  const size_t want =
+      limit < 0 ? slots.size()
+                : std::min(slots.size(), static_cast<size_t>(offset) + static_cast<size_t>(limit));
   order(slots, query, scores, want, now_ms);
   for (size_t i = static_cast<size_t>(offset); i < want; ++i)
     found.ids.push_back(columns_.id[slots[i]]);
@@ -512,9 +511,8 @@ void SearchIndex::order(std::vector<Slot>& slots, const ParsedQuery& query,
     case Sort::kAdded:
       return by_value([this](Slot s) { return columns_.added_ms[s]; });
     case Sort::kRating:
-      return by_value([this](Slot s) {
-        return columns_.rating[s] > 0 ? columns_.rating[s] : kNan;
-      });
+      return by_value(
+          [this](Slot s) { return columns_.rating[s] > 0 ? columns_.rating[s] : kNan; });
     case Sort::kPlayed:
       return by_value([this](Slot s) {
         return columns_.played_ms[s] > 0 ? static_cast<double>(columns_.played_ms[s])
@@ -572,8 +570,8 @@ uint64_t SearchIndex::memory_bytes() const {
   bytes += columns_.id.capacity() * (8 + 5 * 4 + 16 + 1 + 6 + 1 + 4 + 1 + 4 + 16);
   for (const auto* lists : {&words_, &tags_}) {
     for (const auto& [w, p] : *lists)
-      bytes += 64 + (w.capacity() > 15 ? w.capacity() : 0) + sizeof(w) + sizeof(p) +
-               p.capacity() * 4;
+      bytes +=
+          64 + (w.capacity() > 15 ? w.capacity() : 0) + sizeof(w) + sizeof(p) + p.capacity() * 4;
   }
   for (const std::string& f : folders_) bytes += 2 * (f.capacity() + 48);
   return bytes;

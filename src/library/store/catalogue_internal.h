@@ -95,8 +95,7 @@ class SqliteCatalogue final : public Catalogue {
   // ---- marks and journal (sqlite_marks.cc) ----
   Result<EditReport> write_marks(const std::vector<std::pair<int64_t, Marks>>& marks,
                                  std::string_view what);
-  Result<int64_t> add_journal(std::string_view kind, std::string_view what,
-                              std::string_view state);
+  Result<int64_t> add_journal(std::string_view kind, std::string_view what, std::string_view state);
   Result<void> add_journal_row(int64_t journal_id, int64_t n, int64_t sample_id,
                                std::string_view before);
   Result<void> undo_rows(int64_t journal_id, std::string_view kind, Changes& changes);

@@ -1,5 +1,5 @@
-// The versions of library.db. A file of any released version is brought up to date when it is opened
-// for writing.
+// The versions of library.db. A file of any released version is brought up to date when it is
+// opened for writing.
 #pragma once
 
 #include <cstddef>

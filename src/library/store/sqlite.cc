@@ -144,14 +144,11 @@ Result<void> SqliteCatalogue::Writers::prepare() {
       "true_peak_dbtp=excluded.true_peak_dbtp, content=excluded.content, kind=excluded.kind, "
       "kind_confidence=excluded.kind_confidence, kind_source=excluded.kind_source, "
       "note_midi=excluded.note_midi RETURNING id, added_ms"));
-  SM_CHECK_OK(
-      make(detail, "INSERT OR REPLACE INTO sample_detail (id, analysis) VALUES (?,?)"));
+  SM_CHECK_OK(make(detail, "INSERT OR REPLACE INTO sample_detail (id, analysis) VALUES (?,?)"));
   SM_CHECK_OK(make(no_detail, "DELETE FROM sample_detail WHERE id=?"));
-  SM_CHECK_OK(
-      make(vector, "INSERT OR REPLACE INTO sample_vector (id, descriptor) VALUES (?,?)"));
+  SM_CHECK_OK(make(vector, "INSERT OR REPLACE INTO sample_vector (id, descriptor) VALUES (?,?)"));
   SM_CHECK_OK(make(no_vector, "DELETE FROM sample_vector WHERE id=?"));
-  return make(marks,
-              "SELECT m.marks FROM sample s JOIN sample_mark m ON m.id=s.id WHERE s.path=?");
+  return make(marks, "SELECT m.marks FROM sample s JOIN sample_mark m ON m.id=s.id WHERE s.path=?");
 }
 
 Result<int64_t> SqliteCatalogue::write(Writers& w, Sample s, Changes& changes) {
@@ -326,10 +323,10 @@ Result<void> SqliteCatalogue::open(const fs::path& home, Access access) {
     return open_empty();
   }
   if (version < migrations().size()) {
-    return Error(ErrorCode::kUnavailable,
-                 file.string() + " was made by an older samplemind (schema " +
-                     std::to_string(version) + ")",
-                 "'samplemind up' or 'samplemind scan' brings it up to date");
+    return Error(
+        ErrorCode::kUnavailable,
+        file.string() + " was made by an older samplemind (schema " + std::to_string(version) + ")",
+        "'samplemind up' or 'samplemind scan' brings it up to date");
   }
   if (writable_) start_index();
   return ok();
@@ -383,10 +380,9 @@ Result<std::unordered_map<std::string, Catalogue::Known>> SqliteCatalogue::known
   for (;;) {
     SM_TRY(const bool more, rows.step());
     if (!more) return all;
-    all.emplace(rows.get_bytes(0),
-                Known{rows.get_integer(1), rows.get_integer(2), rows.get_integer(3),
-                      static_cast<int>(rows.get_integer(4)), rows.get_integer(5) != 0,
-                      rows.get_integer(6) != 0});
+    all.emplace(rows.get_bytes(0), Known{rows.get_integer(1), rows.get_integer(2),
+                                         rows.get_integer(3), static_cast<int>(rows.get_integer(4)),
+                                         rows.get_integer(5) != 0, rows.get_integer(6) != 0});
   }
 }
 

@@ -193,20 +193,19 @@ Result<int64_t> salvage_library(const fs::path& home) {
     SM_CHECK_OK(target.open(part, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
     ::chmod(part.c_str(), 0600);
     for (const char* migration : migrations()) SM_CHECK_OK(target.run(migration));
-    SM_CHECK_OK(
-        target.run(("PRAGMA user_version=" + std::to_string(migrations().size())).c_str()));
+    SM_CHECK_OK(target.run(("PRAGMA user_version=" + std::to_string(migrations().size())).c_str()));
     Connection old;
     SM_CHECK_OK(old.open(file, SQLITE_OPEN_READWRITE));
-    for (const char* table : {"sample", "sample_detail", "sample_vector", "sample_mark",
-                              "collection", "collection_sample", "journal", "journal_row",
-                              "watch"}) {
+    for (const char* table :
+         {"sample", "sample_detail", "sample_vector", "sample_mark", "collection",
+          "collection_sample", "journal", "journal_row", "watch"}) {
       for (const char* direction : {"", " DESC"}) {
         const bool rowid = std::string_view(table) != "collection_sample" &&
                            std::string_view(table) != "journal_row" &&
                            std::string_view(table) != "watch";
         if (!rowid && *direction != '\0') continue;
         auto rows = old.prepare(std::string("SELECT * FROM ") + table +
-                                   (rowid ? std::string(" ORDER BY rowid") + direction : ""));
+                                (rowid ? std::string(" ORDER BY rowid") + direction : ""));
         if (!rows.ok()) continue;
         const int columns = sqlite3_column_count(rows->raw());
         std::string sql = std::string("INSERT OR IGNORE INTO ") + table + " VALUES (?";

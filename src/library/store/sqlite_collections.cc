@@ -85,9 +85,9 @@ Result<void> SqliteCatalogue::put_back_collection(const std::string& before) {
     }
   }
   if (v["absent"].bool_or(false)) return ok();
-  SM_TRY(Statement insert,
-         writer_.prepare(
-             "INSERT INTO collection (name, query, note, created_ms) VALUES (?,?,?,?)"));
+  SM_TRY(
+      Statement insert,
+      writer_.prepare("INSERT INTO collection (name, query, note, created_ms) VALUES (?,?,?,?)"));
   SM_CHECK_OK(insert.text(std::string_view(name))
                   .text(std::string_view(v["query"].string_or("")))
                   .text(std::string_view(v["note"].string_or("")))

@@ -119,9 +119,10 @@ class Connection {
     switch (code & 0xFF) {
       case SQLITE_CORRUPT:
       case SQLITE_NOTADB:
-        return Error(ErrorCode::kDataLoss, message,
-                     "'samplemind library check --repair' saves what can be read; your sounds are not "
-                     "touched");
+        return Error(
+            ErrorCode::kDataLoss, message,
+            "'samplemind library check --repair' saves what can be read; your sounds are not "
+            "touched");
       case SQLITE_FULL:
         return Error(ErrorCode::kResourceExhausted, message, "the disk is full; nothing was lost");
       case SQLITE_CANTOPEN:

@@ -64,8 +64,8 @@ Result<void> SqliteCatalogue::add_journal_row(int64_t journal_id, int64_t n, int
 }
 
 // Within the caller's lock.
-Result<EditReport> SqliteCatalogue::write_marks(
-    const std::vector<std::pair<int64_t, Marks>>& marks, std::string_view what) {
+Result<EditReport> SqliteCatalogue::write_marks(const std::vector<std::pair<int64_t, Marks>>& marks,
+                                                std::string_view what) {
   EditReport report;
   Transaction transaction(writer_);
   SM_CHECK_OK(transaction.begin());
@@ -189,9 +189,9 @@ Result<JournalEntry> SqliteCatalogue::undo(std::optional<int64_t> id) {
     return Error(ErrorCode::kAlreadyExists,
                  "change " + std::to_string(entry.id) + " is " + entry.state + " already");
   if (kind == "move")
-    return Error(ErrorCode::kUnsupported,
-                 "change " + std::to_string(entry.id) + " renamed files: it is taken back by "
-                 "renaming them again");
+    return Error(ErrorCode::kUnsupported, "change " + std::to_string(entry.id) +
+                                              " renamed files: it is taken back by "
+                                              "renaming them again");
   Changes changes;
   SM_CHECK_OK(undo_rows(entry.id, kind, changes));
   SM_TRY(Statement mark, writer_.prepare("UPDATE journal SET state='undone' WHERE id=?"));
@@ -317,8 +317,7 @@ Result<void> SqliteCatalogue::put_back_purged(const std::string& before, Changes
   {
     SM_TRY(Statement row, writer_.prepare("INSERT INTO sample (id, path, size, mtime_ns, added_ms, "
                                           "analysis_version) VALUES (?,?,0,0,?,0)"));
-    SM_CHECK_OK(
-        row.integer(id).blob(s.file.path).integer(v["added_ms"].integer_or(0)).run());
+    SM_CHECK_OK(row.integer(id).blob(s.file.path).integer(v["added_ms"].integer_or(0)).run());
   }
   const Marks marks = marks_from_json(v["marks"]);
   if (!marks.empty()) {
@@ -376,8 +375,7 @@ Result<EditReport> SqliteCatalogue::relocate(const std::string& from_in, const s
       moves.push_back({rows.get_integer(0), path, to + path.substr(from.size())});
     }
   }
-  if (moves.empty())
-    return Error(ErrorCode::kNotFound, "no sound of the library is below " + from);
+  if (moves.empty()) return Error(ErrorCode::kNotFound, "no sound of the library is below " + from);
   EditReport report;
   SM_TRY(report.journal_id, add_journal("relocate", "relocate " + from + " to " + to, "done"));
   for (const Move& m : moves) {
@@ -405,7 +403,8 @@ Result<void> SqliteCatalogue::move_rows(const std::vector<Move>& moves, Changes&
   // First out of each other's way: a renaming may swap names.
   for (const Move& m : moves) {
     update.reset();
-    SM_CHECK_OK(update.blob(std::string("\0moving/", 8) + std::to_string(m.id)).integer(m.id).run());
+    SM_CHECK_OK(
+        update.blob(std::string("\0moving/", 8) + std::to_string(m.id)).integer(m.id).run());
   }
   for (const Move& m : moves) {
     other.reset();
@@ -471,16 +470,17 @@ Result<std::vector<Move>> SqliteCatalogue::moves(int64_t journal_id) {
   if (!there || kind.get_bytes(0) != "move")
     return Error(ErrorCode::kNotFound,
                  "change " + std::to_string(journal_id) + " did not rename files");
-  SM_TRY(Statement rows,
-         reader_.prepare("SELECT sample_id, before FROM journal_row WHERE journal_id=? ORDER BY n"));
+  SM_TRY(
+      Statement rows,
+      reader_.prepare("SELECT sample_id, before FROM journal_row WHERE journal_id=? ORDER BY n"));
   rows.integer(journal_id);
   std::vector<Move> list;
   for (;;) {
     SM_TRY(const bool more, rows.step());
     if (!more) return list;
     SM_TRY(const JsonValue v, JsonValue::parse(rows.get_bytes(1)));
-    list.push_back({rows.get_integer(0), from_hex(v["from"].string_or("")),
-                    from_hex(v["to"].string_or(""))});
+    list.push_back(
+        {rows.get_integer(0), from_hex(v["from"].string_or("")), from_hex(v["to"].string_or(""))});
   }
 }
 

@@ -1,0 +1,287 @@
+// Samples, search and scan.
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+
+#include "base/config.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "library/query.h"
+#include "library/sample_json.h"
+#include "library/scanner.h"
+#include "net/offload.h"
+#include "server/audio_body.h"
+#include "server/call.h"
+#include "server/ndjson_stream.h"
+#include "server/responses.h"
+
+namespace samplemind::server {
+
+namespace {
+
+using net::Task;
+
+Result<int> parse_int(const std::string& text, std::string_view name, int low, int high) {
+  int v = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
+  if (error != std::errc() || end != text.data() + text.size() || v < low || v > high) {
+    return Error(ErrorCode::kInvalidArgument, std::string(name) + " must be a whole number from " +
+                                                  std::to_string(low) + " to " +
+                                                  std::to_string(high) + ", not '" + text + "'");
+  }
+  return v;
+}
+
+Result<library::SearchQuery> read_query(std::string_view text) {
+  library::SearchQuery q;
+  SM_TRY(const auto parameters, net::parse_query(text));
+  for (const auto& [name, value] : parameters) {
+    if (name == "q") {
+      q.text = value;
+    } else if (name == "bpm") {
+      SM_TRY(q.tempo_bpm, library::parse_range(value, "bpm", 0.5));
+    } else if (name == "key") {
+      SM_TRY(q.key, library::parse_key(value));
+    } else if (name == "length") {
+      SM_TRY(q.length_s, library::parse_length(value));
+    } else if (name == "kind") {
+      q.kind = value;
+    } else if (name == "content") {
+      SM_TRY(q.content, library::parse_content(value));
+    } else if (name == "folder") {
+      q.folder = value;
+    } else if (name == "state") {
+      if (value != "ok" && value != "broken")
+        return Error(ErrorCode::kInvalidArgument,
+                     "state must be ok or broken, not '" + value + "'");
+      q.broken = value == "broken";
+    } else if (name == "sort") {
+      SM_TRY(const auto sort, library::parse_sort(value));
+      q.sort = sort.first;
+      q.descending = sort.second;
+    } else if (name == "limit") {
+      SM_TRY(q.limit, parse_int(value, "limit", 1, 1000));
+    } else if (name == "offset") {
+      SM_TRY(q.offset, parse_int(value, "offset", 0, 100000000));
+    } else {
+      const auto close = nearest(name, {"q", "bpm", "key", "length", "kind", "content", "folder",
+                                        "state", "sort", "limit", "offset"});
+      return Error(ErrorCode::kInvalidArgument, "unknown parameter '" + name + "'",
+                   close ? "did you mean '" + *close + "'?" : "");
+    }
+  }
+  return q;
+}
+
+Task<void> get_samples(Call call) {
+  auto query = read_query(call.exchange.request().query());
+  if (!query.ok()) {
+    co_await respond_problem(call.exchange, std::move(query).error());
+    co_return;
+  }
+  library::Catalogue* const catalogue = call.engine().catalogue.get();
+  const library::SearchQuery q = *query;
+  std::function<Result<library::SearchResult>()> work = [catalogue, q] {
+    return catalogue->search(q);
+  };
+  auto found =
+      co_await net::offload<library::SearchResult>(call.engine().blocking, std::move(work));
+  if (!found.ok()) {
+    co_await respond_problem(call.exchange, std::move(found).error());
+    co_return;
+  }
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object()
+      .field("total", found->total)
+      .field("limit", q.limit)
+      .field("offset", q.offset)
+      .key("samples")
+      .begin_array();
+  for (const library::Sample& s : found->samples) library::write_json(w, s);
+  w.end_array().key("corrected").begin_object();
+  for (const auto& [word, instead] : found->corrected) w.field(word, instead);
+  w.end_object().end_object();
+  co_await respond_json(call.exchange, std::move(out));
+}
+
+// The sample of the path's id, or the problem to answer with.
+Task<Result<library::Sample>> load_sample(Call call) {
+  int64_t id = 0;
+  const auto [end, error] = std::from_chars(call.id.data(), call.id.data() + call.id.size(), id);
+  if (error != std::errc() || end != call.id.data() + call.id.size())
+    co_return Error(ErrorCode::kInvalidArgument,
+                    "a sample's id is a number, not '" + call.id + "'");
+  library::Catalogue* const catalogue = call.engine().catalogue.get();
+  std::function<Result<std::optional<library::Sample>>()> work = [catalogue, id] {
+    return catalogue->get(id);
+  };
+  auto found = co_await net::offload<std::optional<library::Sample>>(call.engine().blocking,
+                                                                     std::move(work));
+  if (!found.ok()) co_return std::move(found).error();
+  if (!*found) co_return Error(ErrorCode::kNotFound, "there is no sample " + call.id);
+  co_return std::move(**found);
+}
+
+Task<void> get_sample(Call call) {
+  auto sample = co_await load_sample(call);
+  if (!sample.ok()) {
+    co_await respond_problem(call.exchange, std::move(sample).error());
+    co_return;
+  }
+  std::string out;
+  JsonWriter w(out);
+  library::write_json(w, *sample);
+  co_await respond_json(call.exchange, std::move(out));
+}
+
+Task<void> get_audio(Call call) {
+  auto sample = co_await load_sample(call);
+  if (!sample.ok()) {
+    co_await respond_problem(call.exchange, std::move(sample).error());
+    co_return;
+  }
+  co_await serve_audio(call.exchange, call.engine().blocking, *sample);
+}
+
+void write_progress(JsonWriter& w, const library::ScanProgress& p) {
+  w.begin_object()
+      .field("type", "progress")
+      .field("found", p.found)
+      .field("to_do", p.to_do)
+      .field("done", p.done)
+      .field("broken", p.broken);
+  w.field("unchanged", p.unchanged)
+      .field("moved", p.moved)
+      .field("walking", p.walking)
+      .field("elapsed_s", p.elapsed_s)
+      .field("files_per_s", p.files_per_s);
+  w.key("left_s");
+  if (p.left_s < 0) {
+    w.null();
+  } else {
+    w.value(p.left_s);
+  }
+  w.field("current", p.current).end_object();
+}
+
+void write_report(JsonWriter& w, const library::ScanReport& r) {
+  w.begin_object()
+      .field("type", "report")
+      .field("found", r.found)
+      .field("measured", r.measured)
+      .field("unchanged", r.unchanged)
+      .field("moved", r.moved);
+  w.field("missing", r.missing)
+      .field("broken", r.broken)
+      .field("cancelled", r.cancelled)
+      .field("elapsed_s", r.elapsed_s)
+      .key("problems")
+      .begin_array();
+  for (const auto& p : r.problems)
+    w.begin_object().field("path", p.path).field("message", p.message).end_object();
+  w.end_array().end_object();
+}
+
+// Ends the scan with the exchange, also when the handler's frame is destroyed.
+struct CancelScan {
+  ScanJob& job;
+  uint64_t number;
+  ~CancelScan() { job.cancel(number); }
+};
+
+Task<void> post_scan(Call call) {
+  auto body = co_await call.exchange.read_body(kApiBodyMax);
+  if (!body.ok()) {
+    co_await respond_problem(call.exchange, std::move(body).error());
+    co_return;
+  }
+  auto request = JsonValue::parse(*body);
+  std::vector<fs::path> paths;
+  if (request.ok()) {
+    for (const JsonValue& p : (*request)["paths"].items()) paths.emplace_back(p.string_or(""));
+  }
+  const bool all_absolute =
+      std::all_of(paths.begin(), paths.end(), [](const fs::path& p) { return p.is_absolute(); });
+  if (!request.ok() || paths.empty() || !all_absolute) {
+    Error wrong(
+        ErrorCode::kInvalidArgument,
+        request.ok() ? "'paths' must be a list of absolute paths" : request.error().message(),
+        "{\"paths\": [\"/home/me/Samples\"]}");
+    co_await respond_problem(call.exchange, std::move(wrong));
+    co_return;
+  }
+  Engine& engine = call.engine();
+  const NdjsonStream stream(call.shard.loop);
+  std::function<std::string(const std::atomic<bool>&)> work = [&engine, stream, paths](
+                                                                  const std::atomic<bool>& cancel) {
+    library::ScanOptions options;
+    options.paths = paths;
+    options.threads =
+        static_cast<size_t>(std::max<int64_t>(0, engine.config.integer("library.scan_threads")));
+    options.cancel = &cancel;
+    options.on_progress = [&stream](const library::ScanProgress& p) {
+      std::string line;
+      JsonWriter w(line);
+      write_progress(w, p);
+      stream.push(std::move(line), true);
+    };
+    const auto report = library::scan(*engine.catalogue, options);
+    if (!report.ok()) return error_line(report.error());
+    log::info("scan", {{"found", report->found},
+                       {"measured", report->measured},
+                       {"broken", report->broken},
+                       {"seconds", report->elapsed_s}});
+    std::string line;
+    JsonWriter w(line);
+    write_report(w, *report);
+    return line;
+  };
+  std::function<void(std::string)> after = [stream](std::string line) {
+    stream.push(std::move(line), false);
+    stream.close();
+  };
+  const auto number = engine.scan.start(std::move(work), std::move(after));
+  if (!number) {
+    Error busy(ErrorCode::kAlreadyExists, "a scan is running already", "wait for it to end");
+    co_await respond_problem(call.exchange, std::move(busy));
+    co_return;
+  }
+  // Whoever asked has gone away: the scan stops, and what it has finished is kept.
+  const CancelScan guard{engine.scan, *number};
+  (void)co_await stream.serve(call.exchange);
+}
+
+constexpr std::string_view kSearchParameters =
+    "q:string:the query language: words, -word, bpm:120-128, ~key:8A, is:favourite, "
+    "sort:-added;bpm:string:120, 120-128, <100;key:string:Am, F# minor, "
+    "8A;length:string:<2s, 500ms-2s;kind:string:kick, snare, ...;"
+    "content:string:oneshot, loop or music;folder:string:beginning of the path;state:string:ok or "
+    "broken;sort:string:name, -tempo, ...;limit:integer:1 to 1000;offset:integer:0 and up";
+
+const Route kRoutes[] = {
+    {{"GET", "/api/v1/samples", "library", "Search the library", kSearchParameters, "", kJson,
+      "SamplePage"},
+     get_samples},
+    {{"GET", "/api/v1/samples/{id}", "library", "One sample with all that was measured", "", "",
+      kJson, "Sample"},
+     get_sample},
+    {{"GET", "/api/v1/samples/{id}/audio", "library",
+      "Its sound; ranges are served, and WAV for formats that browsers cannot play", "", "",
+      "audio/*", ""},
+     get_audio},
+    {{"POST", "/api/v1/scan", "library",
+      "Scan folders; lines of progress, then the report. It ends when the client leaves; what is "
+      "finished is kept",
+      "", "ScanRequest", kNdjson, "ScanLine"},
+     post_scan},
+};
+
+}  // namespace
+
+std::span<const Route> library_routes() {
+  return kRoutes;
+}
+
+}  // namespace samplemind::server
