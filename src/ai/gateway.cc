@@ -9,6 +9,7 @@
 #include "ai/gateway/lookup.h"
 #include "ai/gateway/plan.h"
 #include "ai/gateway/resolve.h"
+#include "ai/gateway/side.h"
 #include "ai/gateway/wishes.h"
 #include "ai/money.h"
 #include "net/client.h"
@@ -139,6 +140,18 @@ class Shard final : public GatewayShard {
     co_return out;
   }
 
+  net::Task<void> embed(CallContext context, EmbedForm form, std::string_view model,
+                        std::string_view body, ResponseSink& sink) override {
+    return side_.embed(std::move(context), form, model, body, sink);
+  }
+  net::Task<void> count_tokens(CallContext context, ChatRoute route, std::string_view body,
+                               ResponseSink& sink) override {
+    return side_.count_tokens(std::move(context), route, body, sink);
+  }
+  net::Task<Result<RawAnswer>> ollama(RawRequest request, net::CancelToken cancel) override {
+    return side_.ollama(std::move(request), std::move(cancel));
+  }
+
   net::Task<std::vector<ModelInfo>> models() override {
     std::vector<ModelInfo> all;
     for (const auto& provider : resolver_.providers()) {
@@ -248,6 +261,7 @@ class Shard final : public GatewayShard {
   Resolver resolver_;
   AnswerCache cache_;
   Caller caller_;
+  SideCalls side_{*core_, *client_, resolver_};
 };
 
 }  // namespace

@@ -32,6 +32,7 @@
 #include "ai/cache/admin.h"
 #include "ai/cache/record.h"
 #include "ai/chat.h"
+#include "ai/dialect/embed.h"
 #include "ai/provider.h"
 #include "base/clock.h"
 #include "base/config.h"
@@ -143,6 +144,14 @@ class GatewayShard {
   net::Task<void> openai_chat(CallContext context, std::string_view body, ResponseSink& sink) {
     return chat(std::move(context), ChatRoute(), body, sink);
   }
+  // Embeddings and counted tokens: forwarded, translated where the provider speaks another dialect.
+  virtual net::Task<void> embed(CallContext context, EmbedForm form, std::string_view model,
+                                std::string_view body, ResponseSink& sink) = 0;
+  virtual net::Task<void> count_tokens(CallContext context, ChatRoute route, std::string_view body,
+                                       ResponseSink& sink) = 0;
+  // What only Ollama has: its lists of models.
+  virtual net::Task<Result<RawAnswer>> ollama(RawRequest request, net::CancelToken cancel) = 0;
+
   // The same for programs: `openai_body` is a whole chat completions request (its "stream" decides
   // whether on_text is called as the text comes or once at the end).
   virtual net::Task<Result<AskAnswer>> ask(std::string openai_body, AskOptions options,

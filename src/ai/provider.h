@@ -92,6 +92,7 @@ class Provider {
   virtual std::string name() const = 0;
   virtual bool configured() const = 0;
   virtual bool local() const = 0;
+  virtual Dialect dialect() const = 0;  // of its chats
 
   // What tells this server from others that have models of the same names: "api.openai.com/v1".
   virtual std::string endpoint() const = 0;

@@ -279,7 +279,10 @@ std::string canonical_request(const ChatRequest& r) {
     for (const ToolSpec& t : r.tools) write_tool(c, t);
     c.close(']');
   }
-  if (r.tool_choice.mode != ToolChoice::Mode::kUnset)
+  // A free choice is what a request with tools means when it says nothing.
+  const bool free_choice =
+      r.tool_choice.mode == ToolChoice::Mode::kAuto && r.tool_choice.names.empty();
+  if (r.tool_choice.mode != ToolChoice::Mode::kUnset && !free_choice)
     c.field("tool_choice", std::optional<int64_t>(static_cast<int64_t>(r.tool_choice.mode)));
   c.field("tool_names", r.tool_choice.names);
   c.field("parallel_tools", r.parallel_tools);

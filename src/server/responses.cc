@@ -1,6 +1,6 @@
 #include "server/responses.h"
 
-#include "ai/dialect/openai.h"
+#include "ai/dialect/dialect.h"
 #include "base/json.h"
 #include "net/http.h"
 
@@ -21,6 +21,29 @@ std::string problem_json(int status, std::string_view title, std::string_view de
   return out;
 }
 
+std::optional<ai::Dialect> dialect_of_path(std::string_view path) {
+  if (path == "/v1/messages" || path.starts_with("/v1/messages/")) return ai::Dialect::kAnthropic;
+  if (path.starts_with("/v1beta/")) return ai::Dialect::kGemini;
+  if (path.starts_with("/v1/models/") && path.find(':') != std::string_view::npos &&
+      path.ends_with("Content"))
+    return ai::Dialect::kGemini;
+  if (path.starts_with("/api/") && !path.starts_with("/api/v1/")) return ai::Dialect::kOllama;
+  if (path.starts_with("/v1/")) return ai::Dialect::kOpenAi;
+  return std::nullopt;
+}
+
+namespace {
+std::string error_json(ai::Dialect dialect, int status, std::string_view type,
+                       std::string_view code, std::string_view message) {
+  ai::AnswerError e;
+  e.status = status;
+  e.type = type;
+  e.code = code;
+  e.message = message;
+  return ai::write_error(dialect, e);
+}
+}  // namespace
+
 std::string problem_json(const Error& e) {
   const int status = http_status(e.code());
   return problem_json(status, net::reason_phrase(status), e.message(), e.hint(),
@@ -30,11 +53,11 @@ std::string problem_json(const Error& e) {
 std::string refusal_body(const net::RequestHead& request, std::string_view detail,
                          net::ResponseHead& answer) {
   answer.headers.add("cache-control", "no-store");
-  if (request.path().starts_with("/v1/")) {
+  if (const auto dialect = dialect_of_path(request.path())) {
     answer.headers.add("content-type", "application/json");
-    return ai::write_openai_error(
-        detail, answer.status < 500 ? "invalid_request_error" : "api_error",
-        code_name(answer.status == 413 ? ErrorCode::kTooLarge : ErrorCode::kInternal));
+    return error_json(
+        *dialect, answer.status, answer.status < 500 ? "invalid_request_error" : "api_error",
+        code_name(answer.status == 413 ? ErrorCode::kTooLarge : ErrorCode::kInternal), detail);
   }
   answer.headers.add("content-type", "application/problem+json");
   return problem_json(answer.status, net::reason_phrase(answer.status), detail);
@@ -50,12 +73,12 @@ net::Task<void> respond_json(net::Exchange& exchange, std::string json, int stat
 }
 
 net::Task<void> respond_problem(net::Exchange& exchange, Error error) {
-  if (exchange.request().path().starts_with("/v1/")) {
+  if (const auto dialect = dialect_of_path(exchange.request().path())) {
     const int status = http_status(error.code());
     const std::string type = status < 500 ? "invalid_request_error" : "api_error";
     const std::string message = error.message() + (error.hint().empty() ? "" : "; " + error.hint());
-    co_await respond_json(exchange, ai::write_openai_error(message, type, code_name(error.code())),
-                          status);
+    co_await respond_json(
+        exchange, error_json(*dialect, status, type, code_name(error.code()), message), status);
     co_return;
   }
   net::ResponseHead head;
@@ -72,11 +95,11 @@ net::Task<void> respond_refusal(net::Exchange& exchange, int status, std::string
   net::ResponseHead head;
   head.status = status;
   std::string body;
-  if (exchange.request().path().starts_with("/v1/")) {
+  if (const auto dialect = dialect_of_path(exchange.request().path())) {
     head.headers.add("content-type", "application/json");
-    body = ai::write_openai_error(detail,
-                                  status == 401 ? "authentication_error" : "invalid_request_error",
-                                  status == 401 ? "invalid_api_key" : "");
+    body = error_json(*dialect, status,
+                      status == 401 ? "authentication_error" : "invalid_request_error",
+                      status == 401 ? "invalid_api_key" : "", detail);
   } else {
     head.headers.add("content-type", "application/problem+json");
     body = problem_json(status, title, detail);

@@ -6,7 +6,6 @@
 #include <atomic>
 #include <charconv>
 
-#include "ai/dialect/openai.h"
 #include "base/files.h"
 #include "base/heap.h"
 #include "base/json.h"
@@ -373,80 +372,6 @@ Task<void> get_metrics(Call call) {
 
 Task<void> get_openapi(Call call);
 
-// ---- gateway ----
-
-class ExchangeSink final : public ai::ResponseSink {
- public:
-  explicit ExchangeSink(Exchange& exchange) : exchange_(exchange) {}
-  Task<Result<void>> respond(int status, net::Headers headers, std::string_view body) override {
-    return exchange_.respond(head(status, std::move(headers)), body);
-  }
-  Task<Result<void>> start(int status, net::Headers headers) override {
-    return exchange_.start(head(status, std::move(headers)));
-  }
-  Task<Result<void>> write(std::string_view piece) override { return exchange_.write(piece); }
-  Task<Result<void>> finish() override { return exchange_.finish(); }
-  void abort() override { exchange_.abort(); }
-
- private:
-  static net::ResponseHead head(int status, net::Headers headers) {
-    net::ResponseHead h;
-    h.status = status;
-    h.headers = std::move(headers);
-    return h;
-  }
-  Exchange& exchange_;
-};
-
-Task<void> post_chat(Call call) {
-  auto body = co_await call.exchange.read_body(call.shard.body_max);
-  if (!body.ok()) {
-    co_await respond_problem(call.exchange, std::move(body).error());
-    co_return;
-  }
-  ExchangeSink sink(call.exchange);
-  ai::CallContext context;
-  context.headers = &call.exchange.request().headers;
-  context.cancel = call.exchange.cancel();
-  co_await call.shard.gateway->openai_chat(std::move(context), *body, sink);
-}
-
-void write_openai_model(JsonWriter& w, const ai::ModelInfo& m) {
-  w.begin_object()
-      .field("id", m.provider + "/" + m.name)
-      .field("object", "model")
-      .field("created", 0)
-      .field("owned_by", m.provider)
-      .end_object();
-}
-
-Task<void> get_openai_models(Call call) {
-  const auto models = co_await call.shard.gateway->models();
-  std::string out;
-  JsonWriter w(out);
-  w.begin_object().field("object", "list").key("data").begin_array();
-  for (const ai::ModelInfo& m : models) write_openai_model(w, m);
-  w.end_array().end_object();
-  co_await respond_json(call.exchange, std::move(out));
-}
-
-Task<void> get_openai_model(Call call) {
-  const auto models = co_await call.shard.gateway->models();
-  for (const ai::ModelInfo& m : models) {
-    if (m.provider + "/" + m.name == call.id || m.name == call.id) {
-      std::string out;
-      JsonWriter w(out);
-      write_openai_model(w, m);
-      co_await respond_json(call.exchange, std::move(out));
-      co_return;
-    }
-  }
-  co_await respond_json(call.exchange,
-                        ai::write_openai_error("the model '" + call.id + "' does not exist",
-                                               "invalid_request_error", "model_not_found"),
-                        404);
-}
-
 // ---- the page ----
 
 Task<void> serve_static(Call call, std::string_view type, std::string_view content) {
@@ -484,15 +409,6 @@ Task<void> get_page_js(Call call) {
 
 const std::vector<Route>& routes() {
   static const std::vector<Route> own{
-      {{"POST", "/v1/chat/completions", "gateway",
-        "A chat completion, as OpenAI's API (with \"stream\": true an event stream)", "",
-        "ChatRequest", kJson, "ChatAnswer"},
-       post_chat},
-      {{"GET", "/v1/models", "gateway", "The models of all usable providers, as OpenAI's API", "",
-        "", kJson, "OpenAiModels"},
-       get_openai_models},
-      {{"GET", "/v1/models/{id}", "gateway", "One model", "", "", kJson, "OpenAiModel"},
-       get_openai_model},
       {{"POST", "/api/v1/ask", "coach",
         "Ask about sounds; the text as it comes, then the answer with its cost (whole with Accept: "
         "application/json)",
@@ -554,8 +470,9 @@ const std::vector<Route>& routes() {
        get_page_js},
   };
   static const std::vector<Route> all = [] {
-    std::vector<Route> list = own;
-    for (const auto more : {library_routes(), user_routes()})
+    std::vector<Route> list;
+    for (const auto more :
+         {gateway_routes(), std::span<const Route>(own), library_routes(), user_routes()})
       list.insert(list.end(), more.begin(), more.end());
     return list;
   }();
@@ -578,7 +495,9 @@ bool fits(std::string_view pattern, std::string_view path, std::string& id) {
       !path.ends_with(tail))
     return false;
   const std::string_view raw = path.substr(open, path.size() - open - tail.size());
-  if (!pattern.starts_with("/v1/models/") && raw.find('/') != std::string_view::npos) return false;
+  if (!pattern.starts_with("/v1/models/") && !pattern.starts_with("/v1beta/models/") &&
+      raw.find('/') != std::string_view::npos)
+    return false;
   auto decoded = net::percent_decode(raw);
   if (!decoded.ok()) return false;
   id = std::move(*decoded);

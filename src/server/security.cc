@@ -72,7 +72,7 @@ std::optional<Refusal> check_request(const net::RequestHead& r, const SecurityPo
                        "'; add it to server.allowed_hosts if it should"};
 
   const std::string_view path = r.path();
-  const bool guarded = is_write(r) || path.starts_with("/api/") || path.starts_with("/v1/");
+  const bool guarded = is_write(r) || path.starts_with("/api/") || path.starts_with("/v1/") || path.starts_with("/v1beta/");
   if (guarded) {
     const std::string site = lower(r.headers.get("sec-fetch-site").value_or(""));
     if (!site.empty() && site != "same-origin" && site != "none")

@@ -30,7 +30,9 @@ void read_source(JsonValue v, Part& p) {
     if (name == "url") (void)take(value, p.media.url);
     if (name == "file_id") (void)take(value, p.media.file_id);
   }
-  if (type == "text") p.media.mime.clear();
+  if (type == "text" && p.media.mime == "text/plain") p.media.mime.clear();
+  const bool known = type == "base64" || type == "url" || type == "file" || type == "text";
+  if (!known) p.extra.emplace_back("source.type", JsonValue(type));
   keep_others(p.extra, members, {"type", "media_type", "data", "url", "file_id"}, "source");
 }
 

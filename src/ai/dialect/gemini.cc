@@ -107,7 +107,7 @@ void write_logprobs(JsonWriter& w, const std::string& items) {
 std::string_view finish_word(const std::string& finish, const std::string& detail) {
   if (finish == "stop" || finish == "tool_calls" || finish == "function_call") return "STOP";
   if (finish == "length") return "MAX_TOKENS";
-  if (finish == "content_filter") return one_of(kWithheld, detail) ? detail : "SAFETY";
+  if (finish == "content_filter") return one_of(kWithheld, detail) ? std::string_view(detail) : "SAFETY";
   return "OTHER";
 }
 

@@ -232,6 +232,8 @@ void read_tool_config(JsonValue v, ChatRequest& r) {
         for (ToolSpec& t : r.tools) {
           if (mode == "validated") t.strict = true;
         }
+        if (r.tool_choice.mode == Mode::kUnset && !mode.empty())
+          r.extra.emplace_back("functionCallingConfig.mode", JsonValue(mode));
       }
       if (key == "allowedFunctionNames") (void)take(inner, r.tool_choice.names);
     }

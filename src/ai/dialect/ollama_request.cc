@@ -36,6 +36,24 @@ void read_images(JsonValue& v, std::vector<Part>& parts) {
   }
 }
 
+Part read_call(JsonValue v) {
+  Part p;
+  p.kind = Kind::kToolCall;
+  JsonValue::Object members = v.take_members();
+  for (auto& [name, value] : members) {
+    if (name == "id") (void)take(value, p.id);
+    if (name != "function") continue;
+    JsonValue::Object function = value.take_members();
+    for (auto& [key, inner] : function) {
+      if (key == "name") (void)take(inner, p.name);
+      if (key == "arguments") p.text = inner.is_object() ? inner.dump() : inner.take_string();
+    }
+    keep_others(p.extra, function, {"name", "arguments", "index"}, name);
+  }
+  keep_others(p.extra, members, {"id", "type", "function"});
+  return p;
+}
+
 Message read_message(JsonValue v) {
   Message m;
   const std::string role(v["role"].text());
@@ -59,13 +77,7 @@ Message read_message(JsonValue v) {
     } else if (name == "images" && value.is_array()) {
       read_images(value, content);
     } else if (name == "tool_calls" && value.is_array()) {
-      for (JsonValue& each : value.take_items()) {
-        const JsonValue& function = each["function"];
-        const JsonValue& arguments = function["arguments"];
-        calls.push_back(tool_call_part(
-            std::string(each["id"].text()), std::string(function["name"].text()),
-            arguments.is_object() ? arguments.dump() : std::string(arguments.text())));
-      }
+      for (JsonValue& each : value.take_items()) calls.push_back(read_call(std::move(each)));
     } else if ((name == "tool_name" || name == "name") && m.role == Role::kTool) {
       (void)take(value, result.name);
     } else if (name == "tool_call_id" && m.role == Role::kTool) {

@@ -60,10 +60,9 @@ void write_usage(JsonWriter& w, const Usage& u) {
   w.field("prompt_tokens", u.input_tokens)
       .field("completion_tokens", u.output_tokens)
       .field("total_tokens", u.input_tokens + u.output_tokens);
-  w.key("prompt_tokens_details")
-      .begin_object()
-      .field("cached_tokens", u.cached_input_tokens)
-      .end_object();
+  w.key("prompt_tokens_details").begin_object().field("cached_tokens", u.cached_input_tokens);
+  if (u.cache_write_tokens > 0) w.field("cache_write_tokens", u.cache_write_tokens);
+  w.end_object();
   w.key("completion_tokens_details")
       .begin_object()
       .field("reasoning_tokens", u.reasoning_tokens)

@@ -130,9 +130,11 @@ Part read_tool_call(JsonValue v) {
     } else if (name == "extra_content") {
       // Google's place for the signature of a call, in its own OpenAI-compatible form.
       p.signature = std::string(value["google"]["thought_signature"].text());
+    } else if (name == "type" && (value.text() == "function" || value.text() == "custom")) {
+      value = JsonValue();  // the member beside it says the same
     }
   }
-  keep_others(p.extra, members, {"id", "type", "function", "custom", "extra_content"});
+  keep_others(p.extra, members, {"id", "function", "custom", "extra_content"});
   return p;
 }
 

@@ -186,7 +186,7 @@ std::string effort_of_budget(int64_t tokens) {
 
 int64_t budget_of_effort(std::string_view effort) {
   if (effort == "minimal" || effort == "low") return 1024;
-  if (effort == "medium") return 8192;
+  if (effort == "medium" || effort.empty()) return 8192;
   return effort == "high" ? 24576 : 32768;
 }
 

@@ -11,20 +11,6 @@ namespace {
 // What a client that reads slowly may hold in memory besides the flight's own pieces.
 constexpr size_t kWriteMax = 64u << 10;
 
-// "provider/model" for a header: a client chooses the name, so what is not plain is
-// percent-encoded.
-std::string model_header(std::string_view provider, std::string_view model) {
-  std::string out = std::string(provider) + "/";
-  for (const char c : model) {
-    if (c > ' ' && c < 0x7F && c != '%') {
-      out += c;
-    } else {
-      out += net::percent_encode(std::string_view(&c, 1));
-    }
-  }
-  return out;
-}
-
 net::Headers answer_headers(const Plan& p, const Flight& flight, CacheState state) {
   net::Headers headers;
   headers.add("content-type", content_type(p.form));
@@ -39,6 +25,18 @@ net::Headers answer_headers(const Plan& p, const Flight& flight, CacheState stat
 }
 
 }  // namespace
+
+std::string model_header(std::string_view provider, std::string_view model) {
+  std::string out = std::string(provider) + "/";
+  for (const char c : model) {
+    if (c > ' ' && c < 0x7F && c != '%') {
+      out += c;
+    } else {
+      out += net::percent_encode(std::string_view(&c, 1));
+    }
+  }
+  return out;
+}
 
 net::Task<void> fail(Failure f, Dialect dialect, ResponseSink& sink) {
   net::Headers headers;

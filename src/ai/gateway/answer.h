@@ -10,6 +10,10 @@
 
 namespace samplemind::ai {
 
+// "provider/model" for a header: a client chooses the name, so what is not plain is
+// percent-encoded.
+std::string model_header(std::string_view provider, std::string_view model);
+
 net::Task<void> fail(Failure f, Dialect dialect, ResponseSink& sink);
 
 net::Task<void> render_hit(GatewayCore& core, const CacheRecord& r_in, CacheState state, Form form,

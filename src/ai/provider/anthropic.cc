@@ -16,6 +16,7 @@ class Anthropic final : public HttpProvider {
     set_timeouts(config, "ai.anthropic.first_byte_timeout");
   }
   std::string name() const override { return "anthropic"; }
+  Dialect dialect() const override { return Dialect::kAnthropic; }
   bool configured() const override { return config_error_.empty() && !key_.empty(); }
 
   net::Task<Result<std::vector<std::string>>> model_names(net::Client& client) override {

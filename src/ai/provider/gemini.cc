@@ -16,6 +16,7 @@ class Gemini final : public HttpProvider {
     set_timeouts(config, "ai.gemini.first_byte_timeout");
   }
   std::string name() const override { return "gemini"; }
+  Dialect dialect() const override { return Dialect::kGemini; }
   bool configured() const override { return config_error_.empty() && !key_.empty(); }
 
   net::Task<Result<std::vector<std::string>>> model_names(net::Client& client) override {

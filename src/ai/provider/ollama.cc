@@ -28,6 +28,7 @@ class Ollama final : public HttpProvider {
     set_timeouts(config, "ai.ollama.first_byte_timeout");
   }
   std::string name() const override { return "ollama"; }
+  Dialect dialect() const override { return Dialect::kOllama; }
   bool local() const override { return true; }
 
   net::Task<Result<std::vector<std::string>>> model_names(net::Client& client) override {

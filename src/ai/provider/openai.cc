@@ -23,6 +23,7 @@ class OpenAi final : public HttpProvider {
     }
   }
   std::string name() const override { return "openai"; }
+  Dialect dialect() const override { return Dialect::kOpenAi; }
   // A server of one's own may need no key; OpenAI's does.
   bool configured() const override { return config_error_.empty() && (!key_.empty() || own_url_); }
 

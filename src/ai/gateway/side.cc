@@ -1,0 +1,205 @@
+#include "ai/gateway/side.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <utility>
+
+#include "ai/dialect/anthropic.h"
+#include "ai/dialect/gemini.h"
+#include "ai/dialect/openai.h"
+#include "ai/gateway/answer.h"
+#include "net/http.h"
+
+namespace samplemind::ai {
+
+namespace {
+
+Failure refused(const Error& e) {
+  return {400,
+          "invalid_request_error",
+          "",
+          e.message() + (e.hint().empty() ? "" : "; " + e.hint()),
+          {}};
+}
+Failure broken(const Error& e, const std::string& provider) {
+  const bool late = e.code() == ErrorCode::kDeadlineExceeded;
+  return {late ? 504 : 502,
+          late ? "timeout_error" : "upstream_error",
+          "",
+          provider + ": " + e.message(),
+          {}};
+}
+
+// The members of a request for messages that the counting of its tokens takes, too.
+std::string countable(std::string_view request) {
+  constexpr std::array<std::string_view, 7> kTaken{
+      "model", "messages", "system", "tools", "tool_choice", "thinking", "output_config"};
+  std::string out = "{";
+  for (const JsonMember& m : top_level_members(request)) {
+    if (std::find(kTaken.begin(), kTaken.end(), m.key) == kTaken.end()) continue;
+    if (out.size() > 1) out += ',';
+    out += request.substr(m.begin, m.value_end - m.begin);
+  }
+  return out + "}";
+}
+
+std::string write_count(Dialect dialect, int64_t tokens) {
+  std::string out;
+  JsonWriter(out)
+      .begin_object()
+      .field(dialect == Dialect::kGemini ? "totalTokens" : "input_tokens", tokens)
+      .end_object();
+  return out;
+}
+
+// Gemini's countTokens takes contents alone, or a whole request within.
+std::string inner_request(std::string_view body) {
+  for (const JsonMember& m : top_level_members(body)) {
+    if (m.key == "generateContentRequest" || m.key == "generate_content_request")
+      return std::string(body.substr(m.value_begin, m.value_end - m.value_begin));
+  }
+  return std::string(body);
+}
+
+}  // namespace
+
+net::Task<std::optional<Failure>> SideCalls::resolve(Plan& p, std::string model) {
+  auto request = std::make_shared<ChatRequest>();
+  request->model = std::move(model);
+  p.request = std::move(request);
+  co_return co_await resolver_->resolve(p);
+}
+
+net::Task<void> SideCalls::embed(CallContext context, EmbedForm form, std::string_view model,
+                                 std::string_view body, ResponseSink& sink) {
+  const Dialect dialect = dialect_of(form);
+  auto request = read_embed_request(form, body, model);
+  if (!request.ok()) {
+    Failure failure = refused(request.error());
+    co_await fail(std::move(failure), dialect, sink);
+    co_return;
+  }
+  Plan p;
+  std::optional<Failure> unresolved = co_await resolve(p, request->model);
+  if (unresolved) {
+    co_await fail(std::move(*unresolved), dialect, sink);
+    co_return;
+  }
+  const Dialect target = p.provider->dialect();
+  auto call = write_embed_request(target, *request, p.model);
+  if (!call.ok()) {
+    Failure failure = refused(call.error());
+    co_await fail(std::move(failure), dialect, sink);
+    co_return;
+  }
+  core_->upstream_calls.add();
+  RawRequest raw;
+  raw.path = std::move(call->path);
+  raw.body = std::move(call->body);
+  auto sent = co_await p.provider->raw(*client_, std::move(raw), context.cancel);
+  std::optional<Failure> failure;
+  std::string out;
+  if (!sent.ok()) {
+    failure = broken(sent.error(), p.provider->name());
+  } else if (sent->error) {
+    failure = to_failure(*sent->error);
+  } else if (target == dialect && form != EmbedForm::kOllamaOld) {
+    out = std::move(sent->body);
+  } else if (auto answer = read_embed_answer(target, sent->body); answer.ok()) {
+    out = write_embed_answer(*request, *answer);
+  } else {
+    failure = broken(answer.error(), p.provider->name());
+  }
+  if (failure) {
+    core_->upstream_errors.add();
+    co_await fail(std::move(*failure), dialect, sink);
+    co_return;
+  }
+  net::Headers headers;
+  headers.add("content-type", "application/json");
+  headers.add("x-samplemind-cache", cache_state_name(CacheState::kBypass));
+  headers.add("x-samplemind-model", model_header(p.provider->name(), p.model));
+  (void)(co_await sink.respond(200, std::move(headers), out)).ok();
+}
+
+net::Task<Result<std::optional<int64_t>>> SideCalls::counted(const Plan& p,
+                                                             net::CancelToken cancel) {
+  const ChatRequest& asked = *p.request;
+  RawRequest raw;
+  if (p.provider->dialect() == Dialect::kAnthropic) {
+    raw.path = "/v1/messages/count_tokens";
+    if (asked.dialect == Dialect::kAnthropic) {
+      raw.body = rewrite_openai_request(asked.body, p.model, false);
+    } else {
+      SM_CO_TRY(const std::string body, write_anthropic_request(asked, p.model, false));
+      raw.body = countable(body);
+    }
+  } else if (p.provider->dialect() == Dialect::kGemini) {
+    SM_CO_TRY(std::string body, asked.dialect == Dialect::kGemini
+                                    ? Result<std::string>(asked.body)
+                                    : write_gemini_request(asked, p.model));
+    raw.path = "/models/" + net::percent_encode(p.model) + ":countTokens";
+    const size_t brace = body.find('{');
+    std::string named = "{\"model\":";
+    append_json_string(named, "models/" + p.model);
+    if (top_level_members(body).empty()) {
+      named += '}';
+    } else {
+      named += "," + body.substr(brace + 1);
+    }
+    raw.body = "{\"generateContentRequest\":" + named + "}";
+  } else {
+    co_return std::optional<int64_t>();
+  }
+  SM_CO_TRY(const RawAnswer answer, co_await p.provider->raw(*client_, std::move(raw), cancel));
+  if (answer.error) co_return Error(ErrorCode::kUpstream, answer.error->message);
+  SM_CO_TRY(const JsonValue v, JsonValue::parse(answer.body));
+  co_return p.provider->dialect() == Dialect::kGemini ? v["totalTokens"].integer()
+                                                      : v["input_tokens"].integer();
+}
+
+net::Task<void> SideCalls::count_tokens(CallContext context, ChatRoute route, std::string_view body,
+                                        ResponseSink& sink) {
+  const std::string inner =
+      route.dialect == Dialect::kGemini ? inner_request(body) : std::string(body);
+  auto request = read_request(route.dialect, inner, route.model, false);
+  if (!request.ok()) {
+    Failure failure = refused(request.error());
+    co_await fail(std::move(failure), route.dialect, sink);
+    co_return;
+  }
+  Plan p;
+  p.request = std::make_shared<const ChatRequest>(std::move(*request));
+  std::optional<Failure> unresolved = co_await resolver_->resolve(p);
+  if (unresolved) {
+    co_await fail(std::move(*unresolved), route.dialect, sink);
+    co_return;
+  }
+  auto tokens = co_await counted(p, context.cancel);
+  if (!tokens.ok()) {
+    Failure failure = tokens.error().code() == ErrorCode::kInvalidArgument
+                          ? refused(tokens.error())
+                          : broken(tokens.error(), p.provider->name());
+    co_await fail(std::move(failure), route.dialect, sink);
+    co_return;
+  }
+  net::Headers headers;
+  headers.add("content-type", "application/json");
+  headers.add("x-samplemind-model", model_header(p.provider->name(), p.model));
+  // About four bytes a token, which holds for English and for code.
+  if (!*tokens) headers.add("x-samplemind-estimated", "true");
+  const int64_t count =
+      tokens->value_or(static_cast<int64_t>(canonical_request(*p.request).size() / 4 + 1));
+  const std::string out = write_count(route.dialect, count);
+  (void)(co_await sink.respond(200, std::move(headers), out)).ok();
+}
+
+net::Task<Result<RawAnswer>> SideCalls::ollama(RawRequest request, net::CancelToken cancel) {
+  Provider* provider = resolver_->provider_named("ollama");
+  if (provider == nullptr || !provider->configured())
+    co_return Error(ErrorCode::kUnavailable, "Ollama is not configured");
+  co_return co_await provider->raw(*client_, std::move(request), std::move(cancel));
+}
+
+}  // namespace samplemind::ai

@@ -1,0 +1,39 @@
+// What a gateway does beside chats: embeddings, counted tokens, and Ollama's own lists. Forwarded
+// each time: neither cached nor joined. One loop only.
+#pragma once
+
+#include <string_view>
+
+#include "ai/dialect/embed.h"
+#include "ai/gateway.h"
+#include "ai/gateway/core.h"
+#include "ai/gateway/plan.h"
+#include "ai/gateway/resolve.h"
+#include "net/client.h"
+
+namespace samplemind::ai {
+
+class SideCalls {
+ public:
+  // All must outlive it.
+  SideCalls(GatewayCore& core, net::Client& client, Resolver& resolver)
+      : core_(&core), client_(&client), resolver_(&resolver) {}
+
+  net::Task<void> embed(CallContext context, EmbedForm form, std::string_view model,
+                        std::string_view body, ResponseSink& sink);
+  // Counted by the provider where it counts; else an estimate, which x-samplemind-estimated says.
+  net::Task<void> count_tokens(CallContext context, ChatRoute route, std::string_view body,
+                               ResponseSink& sink);
+  // A request that only Ollama understands; kUnavailable when it does not answer.
+  net::Task<Result<RawAnswer>> ollama(RawRequest request, net::CancelToken cancel);
+
+ private:
+  net::Task<std::optional<Failure>> resolve(Plan& p, std::string model);
+  net::Task<Result<std::optional<int64_t>>> counted(const Plan& p, net::CancelToken cancel);
+
+  GatewayCore* core_;
+  net::Client* client_;
+  Resolver* resolver_;
+};
+
+}  // namespace samplemind::ai
