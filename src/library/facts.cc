@@ -382,7 +382,7 @@ std::vector<Fact> facts_from_path(std::string_view path) {
   const std::vector<std::string> list = words(name);
   std::string kind = kind_of(list);
   if (!kind.empty()) {
-    facts.push_back(text_fact("kind", FactSource::kName, kind, 0.85));
+    facts.push_back(text_fact("kind", FactSource::kName, kind, kMarked));
   } else if (slash != std::string_view::npos) {
     std::string_view folder = path.substr(0, slash);
     for (int level = 0; level < 2 && kind.empty() && !folder.empty(); ++level) {
