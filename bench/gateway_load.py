@@ -31,6 +31,30 @@ def wait(url, seconds=10):
             time.sleep(0.02)
 
 
+def shuffling(load, tmp):
+    """The yardstick once more, whose every request spells the same meaning in another order."""
+    folder = tmp / "shuffling"
+    folder.mkdir()
+    for each in load.iterdir():
+        if each.is_file():
+            shutil.copy(each, folder)
+    lua = (load / "post.lua").read_text()
+    spell = """
+local function shuffle(t) for i = #t, 2, -1 do local k = math.random(i); t[i], t[k] = t[k], t[i] end return table.concat(t, ",") end
+local function message(role, text) return "{" .. shuffle({'"role":"' .. role .. '"', '"content":"' .. text .. '"'}) .. "}" end
+local function shuffled()
+  return "{" .. shuffle({'"model":"' .. model .. '"', '"temperature":0.2', '"max_tokens":256',
+    '"messages":[' .. message("system", "You are a helpful assistant.") .. "," .. message("user", "[0000000000] " .. text) .. "]"}) .. "}"
+end
+function setup("""
+    if "  return fixed\n" not in lua:
+        sys.exit("gateway_load: the yardstick's post.lua has changed")
+    lua = lua.replace("function setup(", spell.lstrip("\n"), 1)
+    lua = lua.replace("  return fixed\n", "  return wrk.format('POST', path, nil, shuffled())\n", 1)
+    (folder / "post.lua").write_text(lua)
+    return folder
+
+
 @contextlib.contextmanager
 def running(argv, **kw):
     p = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **kw)
@@ -75,19 +99,21 @@ def main():
         ours = stack.enter_context(running(["taskset", "-c", "0", o.samplemind, "up", "--foreground", "--no-demo", "--port", str(port)], env=env))
         wait(f"http://127.0.0.1:{port}/healthz")
 
-        def measure(name, url, pid, path="/v1/chat/completions", mode="fixed", model="gpt-4o-mini", stream=False):
-            argv = [sys.executable, str(load / "measure.py"), name, url, str(pid), "--mode", mode, "--model", model, "--path", path, "--dur", str(o.seconds)]
+        def measure(name, url, pid, path="/v1/chat/completions", mode="fixed", model="gpt-4o-mini", stream=False, yardstick=None, mock=9000):
+            argv = [sys.executable, str((yardstick or load) / "measure.py"), name, url, str(pid), "--mode", mode, "--model", model, "--path", path, "--dur", str(o.seconds), "--mockctl", f"http://127.0.0.1:{mock}"]
             out = subprocess.run(argv + (["--stream"] if stream else []), capture_output=True, text=True)
             if out.returncode != 0:
                 sys.exit(f"{name}: {out.stderr or out.stdout}")
             return json.loads(out.stdout.splitlines()[-1])
 
+        other = shuffling(load, tmp)
         us = f"http://127.0.0.1:{port}"
         candidates = {
             "fixed answer: nginx": lambda: measure("nginx-fixed", "http://127.0.0.1:8103", nginx.pid),
             "cached: nginx, keyed by the body": lambda: measure("nginx-cache", "http://127.0.0.1:8102", nginx.pid),
             "cached: SampleMind": lambda: measure("sm-hit", us, ours.pid, model=MODEL),
             "cached, 1,000 bodies in turn: SampleMind": lambda: measure("sm-hit-1000", us, ours.pid, mode="keys:1000", model=MODEL),
+            "cached, members shuffled: SampleMind": lambda: measure("sm-hit-shuffled", us, ours.pid, model=MODEL, yardstick=other),
             "forwarded: nginx as reverse proxy": lambda: measure("nginx-proxy", "http://127.0.0.1:8101", nginx.pid, mode="uniq"),
             "miss, forwarded and stored: SampleMind": lambda: measure("sm-miss", us, ours.pid, mode="uniq", model=MODEL),
         }
@@ -102,6 +128,27 @@ def main():
             base = proxy if ("miss" in name or "forwarded" in name) else cache
             bad = sum(r["non2xx"] + r["sockerr"] for r in rows[name])
             table.append(f"| {name} | {median(name, 'rps'):,.0f} | {median(name, 'cpu_us'):.1f} | {median(name, 'cpu_us') / base:.2f} | {median(name, 'p99_ms'):.2f} | {bad:.0f} | {median(name, 'rss_mb'):.0f} |")
+        # Streams of 34 events 2 ms apart: an upstream that takes its time, with a proxy and a gateway of their own.
+        stack.enter_context(running(["taskset", "-c", "1", str(mock)], env=dict(os.environ, MOCK_PORT="9002", MOCK_CHUNK_US="2000")))
+        wait("http://127.0.0.1:9002/health")
+        (tmp / "slow").mkdir()
+        text = (load / "nginx.conf.in").read_text().replace("RUN_DIR", str(tmp / "slow"))
+        (tmp / "slow.conf").write_text(text.replace("127.0.0.1:9000", "127.0.0.1:9002").replace(":81", ":82"))
+        slow_nginx = stack.enter_context(running(["taskset", "-c", "0", "nginx", "-c", str(tmp / "slow.conf")]))
+        slow_port = free_port()
+        slow = stack.enter_context(running(["taskset", "-c", "0", o.samplemind, "up", "--foreground", "--no-demo", "--port", str(slow_port)],
+                                           env=env | {"SAMPLEMIND_HOME": str(tmp / "slow-home"), "OPENAI_BASE_URL": "http://127.0.0.1:9002/v1"}))
+        wait(f"http://127.0.0.1:{slow_port}/healthz")
+        time.sleep(0.5)
+        streams = {"nginx": [], "SampleMind": []}
+        for _ in range(o.rounds):
+            streams["nginx"].append(measure("nginx-stream", "http://127.0.0.1:8201", slow_nginx.pid, path="/s/v1/chat/completions", mode="uniq", stream=True, mock=9002))
+            streams["SampleMind"].append(measure("sm-stream", f"http://127.0.0.1:{slow_port}", slow.pid, mode="uniq", model=MODEL, stream=True, mock=9002))
+        table += ["", "| a stream of 34 events 2 ms apart | req/s | CPU us a stream | of nginx | errors |", "|---|---|---|---|---|"]
+        proxy_stream = statistics.median(r["cpu_us"] for r in streams["nginx"])
+        for name, rounds in streams.items():
+            cpu = statistics.median(r["cpu_us"] for r in rounds)
+            table.append(f"| {name} | {statistics.median(r['rps'] for r in rounds):,.0f} | {cpu:.0f} | {cpu / proxy_stream:.2f} | {sum(r['non2xx'] + r['sockerr'] for r in rounds):.0f} |")
         ttfb = {}
         for name, url, model in (("direct", "http://127.0.0.1:9000", "gpt-4o-mini"), ("nginx", "http://127.0.0.1:8101", "gpt-4o-mini"), ("SampleMind", us, MODEL)):
             # A new body each time would need another script; no-store by a header keeps every stream a miss.

@@ -143,6 +143,21 @@ TEST(Memory, StaysWithinItsBytes) {
   EXPECT_EQ(cache.bytes(), 0u);
 }
 
+TEST(Memory, OnlyWhatIsStillThereIsReplaced) {
+  MemoryCache cache(1 << 20);
+  const auto first = record_of(1), second = record_of(1), third = record_of(1, 500);
+  cache.put(first);
+  cache.replace(*first, third);
+  EXPECT_EQ(cache.get(key_of(1), 0), third);
+  EXPECT_EQ(cache.bytes(), third->bytes());
+  cache.put(second);  // a newer answer
+  cache.replace(*third, first);
+  EXPECT_EQ(cache.get(key_of(1), 0), second);
+  cache.erase(key_of(1));
+  cache.replace(*second, first);
+  EXPECT_EQ(cache.get(key_of(1), 0), nullptr);
+}
+
 TEST(Memory, ReplacingAnEntryCountsItOnce) {
   MemoryCache cache(1 << 20);
   for (int i = 0; i < 1000; ++i) cache.put(record_of(1, static_cast<size_t>(i)));

@@ -21,7 +21,8 @@ Result<Digest> fingerprint(const FingerprintScope& scope, std::string_view body)
 }
 
 Digest fingerprint_canonical(const FingerprintScope& scope, std::string_view canonical) {
-  Hasher h("samplemind chat fingerprint");
+  static const Hasher kBase("samplemind chat fingerprint");
+  Hasher h = kBase;
   h.update_field(std::to_string(kCacheSchema));
   h.update_field(scope.tenant);
   h.update_field(scope.cache_namespace);

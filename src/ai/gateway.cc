@@ -32,10 +32,10 @@ class Shard final : public GatewayShard {
                        ResponseSink& sink) override {
     const ClientWishes wishes = read_wishes(context.headers);
     const bool plain = wishes.plain();
-    const Digest seen_key = cache_.seen_digest(context, route, wishes, body);
     // The quick way: this very body was answered before.
-    if (plain && core_->settings.cache_enabled) {
-      if (const AnswerCache::Seen* seen = cache_.seen(seen_key)) {
+    if (plain && core_->settings.cache_enabled && cache_.may_be_seen(body)) {
+      if (const AnswerCache::Seen* seen =
+              cache_.seen(cache_.seen_digest(context, route, wishes, body))) {
         if (RecordPtr hit = core_->memory.get(seen->key, core_->clock.unix_ms());
             hit && cache_.acceptable(*hit, wishes.max_age_ms) && !core_->past_ttl(*hit)) {
           core_->hits_memory.add();
@@ -55,7 +55,7 @@ class Shard final : public GatewayShard {
       const RecordPtr hit = co_await cache_.look_up(p, state);
       if (hit) {
         // Only now: most bodies never come again, and need no place among those that do.
-        if (plain) cache_.remember(seen_key, p);
+        if (plain) cache_.remember(cache_.seen_digest(context, route, wishes, body), body, p);
         if (core_->past_ttl(*hit)) caller_.refresh_behind(p);
         co_await render_hit(*core_, *hit, state, p.form, sink);
         co_return;

@@ -30,11 +30,11 @@ int hex_digit(char c) {
 
 std::string Digest::hex() const {
   static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  text.reserve(64);
-  for (uint8_t b : bytes) {
-    text.push_back(kDigits[b >> 4]);
-    text.push_back(kDigits[b & 15]);
+  std::string text(64, '\0');
+  char* out = text.data();
+  for (const uint8_t b : bytes) {
+    *out++ = kDigits[b >> 4];
+    *out++ = kDigits[b & 15];
   }
   return text;
 }

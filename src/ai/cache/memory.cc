@@ -95,6 +95,21 @@ void MemoryCache::drop(Stripe& s, EntryMap::iterator it) {
   s.entries.erase(it);
 }
 
+void MemoryCache::replace(const CacheRecord& old, RecordPtr with) {
+  Stripe& s = stripe(old.key);
+  const std::lock_guard lock(s.mutex);
+  const auto it = s.entries.find(old.key);
+  if (it == s.entries.end() || it->second.record.get() != &old) return;
+  const size_t size = with->bytes();
+  if (size > stripe_bytes_max_ / 2) return;
+  Entry& entry = it->second;
+  s.bytes += size - entry.bytes;
+  if (!entry.main) s.small_bytes += size - entry.bytes;
+  entry.bytes = size;
+  entry.record = std::move(with);
+  make_room(s);
+}
+
 void MemoryCache::erase(const Digest& key) {
   Stripe& s = stripe(key);
   const std::lock_guard lock(s.mutex);

@@ -23,6 +23,9 @@ class MemoryCache {
   // The record, unless it has expired at `now_ms`.
   RecordPtr get(const Digest& key, int64_t now_ms);
   void put(RecordPtr record);
+  // Puts `with` in the place of `old`, which has the same key, unless that has gone or was
+  // replaced.
+  void replace(const CacheRecord& old, RecordPtr with);
   void erase(const Digest& key);
   void clear();
   // Every entry, also expired ones, one stripe after the other; `each` is called without a lock.

@@ -1,8 +1,10 @@
 #include "ai/gateway/answer.h"
 
+#include <memory>
 #include <utility>
 
 #include "ai/dialect/dialect.h"
+#include "ai/dialect/openai.h"
 
 namespace samplemind::ai {
 
@@ -72,7 +74,16 @@ net::Task<void> render_hit(GatewayCore& core, const CacheRecord& r_in, CacheStat
     const std::string events = write_stream(form, r_in.answer);
     (void)(co_await sink.respond(200, std::move(headers), events)).ok();
   } else if (form.dialect == Dialect::kOpenAi) {
-    (void)(co_await sink.respond(200, std::move(headers), r_in.openai_body)).ok();
+    RecordPtr rendered;
+    if (r_in.openai_body.empty()) {
+      // Wanted for the first time since it was stored: most answers never are.
+      auto copy = std::make_shared<CacheRecord>(r_in);
+      copy->openai_body = write_openai_answer(copy->answer);
+      rendered = std::move(copy);
+      core.memory.replace(r_in, rendered);
+    }
+    const std::string& body = rendered ? rendered->openai_body : r_in.openai_body;
+    (void)(co_await sink.respond(200, std::move(headers), body)).ok();
   } else {
     const std::string body = write_answer(form, r_in.answer);
     (void)(co_await sink.respond(200, std::move(headers), body)).ok();

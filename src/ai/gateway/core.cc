@@ -1,6 +1,5 @@
 #include "ai/gateway/core.h"
 
-#include "ai/dialect/openai.h"
 #include "base/log.h"
 
 namespace samplemind::ai {
@@ -117,14 +116,11 @@ int64_t GatewayCore::ttl_ms_of(const std::string& provider, const std::string& m
 }
 
 void GatewayCore::cache_import(const RecordPtr& record) {
-  auto rendered = std::make_shared<CacheRecord>(*record);
-  rendered->openai_body = write_openai_answer(rendered->answer);
-  const RecordPtr shared = std::move(rendered);
-  memory.put(shared);
+  memory.put(record);
   if (!disk) return;
   // An import is faster than the disk: it waits rather than lose what does not fit the queue.
   if (++imported_ % 1000 == 0) disk->flush();
-  disk->put(shared);
+  disk->put(record);
 }
 
 void GatewayCore::flush() {

@@ -1,13 +1,36 @@
 #include "ai/gateway/lookup.h"
 
+#include <cstring>
 #include <utility>
 
-#include "ai/dialect/openai.h"
 #include "ai/gateway/resolve.h"
 #include "ai/gateway/wishes.h"
 #include "net/offload.h"
 
 namespace samplemind::ai {
+
+namespace {
+
+constexpr size_t kSeenBits = 1 << 20;  // sixteen for each body that may be remembered
+
+// Eight bytes a step. Only says which bodies need not be looked for: a body that is made to collide
+// costs itself a look-up.
+uint64_t quick_hash(std::string_view bytes) {
+  constexpr uint64_t kPrime = 0x9E3779B97F4A7C15u;
+  uint64_t h = bytes.size() * kPrime;
+  uint64_t v = 0;
+  for (; bytes.size() >= sizeof v; bytes.remove_prefix(sizeof v)) {
+    std::memcpy(&v, bytes.data(), sizeof v);
+    h = (h ^ v) * kPrime;
+    h ^= h >> 32;
+  }
+  v = 0;
+  std::memcpy(&v, bytes.data(), bytes.size());
+  h = (h ^ v) * kPrime;
+  return h ^ h >> 29;
+}
+
+}  // namespace
 
 AnswerCache::AnswerCache(GatewayCore& core, net::Loop& loop) : core_(&core) {
   if (!core.redis) return;
@@ -30,14 +53,26 @@ Digest AnswerCache::seen_digest(const CallContext& context, const ChatRoute& rou
   return h.finish();
 }
 
+bool AnswerCache::may_be_seen(std::string_view body) const {
+  if (seen_bits_.empty()) return false;
+  const uint64_t bit = quick_hash(body) % kSeenBits;
+  return (seen_bits_[bit / 64] >> (bit % 64) & 1) != 0;
+}
+
 const AnswerCache::Seen* AnswerCache::seen(const Digest& seen_key) const {
   const auto it = seen_.find(seen_key);
   if (it == seen_.end() || it->second.until_ms <= core_->clock.unix_ms()) return nullptr;
   return &it->second;
 }
 
-void AnswerCache::remember(const Digest& seen_key, const Plan& p) {
-  if (seen_.size() >= kSeenMax) seen_.clear();
+void AnswerCache::remember(const Digest& seen_key, std::string_view body, const Plan& p) {
+  if (seen_.size() >= kSeenMax) {
+    seen_.clear();
+    seen_bits_.clear();
+  }
+  if (seen_bits_.empty()) seen_bits_.resize(kSeenBits / 64);
+  const uint64_t bit = quick_hash(body) % kSeenBits;
+  seen_bits_[bit / 64] |= uint64_t{1} << (bit % 64);
   // Names that were resolved by a provider's list are resolved again once the list is.
   seen_[seen_key] = {p.key, p.form, core_->clock.unix_ms() + kModelListMs};
 }
@@ -64,13 +99,10 @@ net::Task<RecordPtr> AnswerCache::look_up(const Plan& p, CacheState& state) {
     const RecordPtr found = co_await redis_->get(p.key, core_->clock.unix_ms());
     if (RecordPtr hit = from_memory(p, state)) co_return hit;
     if (found && acceptable(*found, p.max_age_ms)) {
-      auto record = std::make_shared<CacheRecord>(*found);
-      record->openai_body = write_openai_answer(record->answer);
-      const RecordPtr shared = std::move(record);
-      core_->memory.put(shared);
+      core_->memory.put(found);
       core_->redis_counters.hits.add();
       state = CacheState::kHitRedis;
-      co_return shared;
+      co_return found;
     }
   }
   co_return nullptr;
@@ -81,13 +113,7 @@ net::Task<RecordPtr> AnswerCache::from_disk(Digest key) {
   // the core and runs its queue to the end before the disk tier goes.
   GatewayCore* core = core_;
   std::function<Result<RecordPtr>()> work = [core, key]() -> Result<RecordPtr> {
-    const RecordPtr found = core->disk->get(key, core->clock.unix_ms());
-    if (!found) return RecordPtr();
-    // The disk keeps the answer free of any dialect: rendered once, it is a memory entry like any
-    // other.
-    auto record = std::make_shared<CacheRecord>(*found);
-    record->openai_body = write_openai_answer(record->answer);
-    return RecordPtr(std::move(record));
+    return core->disk->get(key, core->clock.unix_ms());
   };
   auto found = co_await net::offload<RecordPtr>(core_->disk_readers, std::move(work));
   co_return found.ok() ? std::move(*found) : nullptr;
@@ -111,7 +137,6 @@ void AnswerCache::store(const Flight& flight, const Plan& p) {
   record->cost_microusd = flight.cost_microusd.value_or(-1);
   record->tenant = p.tenant;
   record->model = p.model;
-  record->openai_body = write_openai_answer(record->answer);
   const RecordPtr shared = record;
   core_->memory.put(shared);
   if (core_->disk) core_->disk->put(shared);

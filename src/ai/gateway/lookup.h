@@ -5,6 +5,7 @@
 #include <memory>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "ai/cache/record.h"
 #include "ai/gateway/core.h"
@@ -34,7 +35,9 @@ class AnswerCache {
                      std::string_view body) const;
   // Nothing when the body is unknown or what is known is too old.
   const Seen* seen(const Digest& seen_key) const;
-  void remember(const Digest& seen_key, const Plan& p);
+  // False: surely not. For a tenth of what its digest costs.
+  bool may_be_seen(std::string_view body) const;
+  void remember(const Digest& seen_key, std::string_view body, const Plan& p);
 
   // Memory, then disk, then Redis. `state` is set on a hit.
   net::Task<RecordPtr> look_up(const Plan& p, CacheState& state);
@@ -51,6 +54,7 @@ class AnswerCache {
   GatewayCore* core_;
   std::unique_ptr<RedisCache> redis_;
   std::unordered_map<Digest, Seen> seen_;
+  std::vector<uint64_t> seen_bits_;  // one set for the quick hash of each of them
   const Hasher seen_base_{"samplemind body seen"};
 };
 
