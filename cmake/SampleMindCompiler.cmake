@@ -45,7 +45,7 @@ endif()
 function(samplemind_library name)
   cmake_parse_arguments(A "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
   add_library(sm_${name} STATIC ${A_SOURCES})
-  target_include_directories(sm_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  target_include_directories(sm_${name} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/src>)
   target_link_libraries(sm_${name} PUBLIC ${A_DEPS} PRIVATE ${A_PRIVATE_DEPS} sm_warnings)
 endfunction()
 

@@ -44,6 +44,9 @@ const CommandEntry kCommands[] = {
     {"analyze", kSounds, "Measure files now, without the library",
      "  samplemind analyze loop.wav\n  samplemind analyze --json *.flac | jq .tempo_bpm",
      add_analyze},
+    {"plot", kSounds, "Draw a sound: waveform, spectrograms, chroma, tempo, beats",
+     "  samplemind plot loop.wav\n  samplemind plot pad.flac --what waveform,log -o pad.svg",
+     add_plot},
     {"search", kSounds, "Find sounds by words and by what was measured",
      "  samplemind search deep kick --length '<1s'\n"
      "  samplemind search --bpm 120-128 --key Am --loop\n"

@@ -21,6 +21,7 @@ Run add_ps(CLI::App& command, Context& context);
 Run add_logs(CLI::App& command, Context& context);
 Run add_scan(CLI::App& command, Context& context);
 Run add_analyze(CLI::App& command, Context& context);
+Run add_plot(CLI::App& command, Context& context);
 Run add_search(CLI::App& command, Context& context);
 Run add_edit(CLI::App& command, Context& context);
 Run add_tags(CLI::App& command, Context& context);

@@ -8,7 +8,7 @@
 #include "audio/analysis_json.h"
 #include "audio/analyzer.h"
 #include "audio/test_sounds.h"
-#include "fuzz/audio_targets.h"
+#include "fuzz/metadata_target.h"
 
 namespace samplemind::audio {
 namespace {

@@ -2,8 +2,8 @@
 
     train.py --features DIR --out models/kind.bin [--nets 3] [--epochs 30] [--check FEATURES.jsonl]
 
-A few multi-layer perceptrons whose probabilities are averaged, in numpy alone. Every kind counts
-alike, and within a kind synthesis, sound fonts and recordings by fixed shares. --check takes lines
+A few multi-layer perceptrons whose probabilities are averaged, in numpy alone. Kinds
+count as they are common in packs, and within a kind synthesis, sound fonts and recordings by fixed shares. --check takes lines
 {"inputs", "kind", "group"} of sounds to report on (never trained on).
 
 The file, little-endian: "SMK1", uint32 nets, inputs, hidden1, hidden2, kinds, float32 temperature;
@@ -22,6 +22,9 @@ from make_features import KINDS
 COARSE = dict(hat_closed="hat", hat_open="hat", rim="snare", crash="cymbal", ride="cymbal", cowbell="perc",
               keys="tonal", mallet="tonal", guitar="tonal", strings="tonal", brass="tonal", wind="tonal", lead="tonal",
               ambience="pad")
+# How common the kinds are in packs, roughly; 1 for what is not named.
+COMMON = dict(kick=1.6, snare=1.8, hat_closed=1.6, tom=1.3, clap=1.2, crash=1.2, hat_open=1.2, perc=1.3, fx=1.3, bass=1.2,
+              cymbal=0.35, cowbell=0.6, stab=0.5, brass=0.7, lead=0.7, strings=0.8, wind=0.8, ambience=0.7)
 SHARES = {"synth": 0.5, "font": 0.42, "recordings": 0.08}
 
 
@@ -49,7 +52,7 @@ def weights_of(y, source):
             if present[s]:
                 # A handful of recordings must not be learnt by heart.
                 share = SHARES[s] / total
-                w[(y == k) & (source == s)] = min(share / present[s], 0.004)
+                w[(y == k) & (source == s)] = min(share / present[s], 0.004) * COMMON.get(KINDS[k], 1)
     return w / w.sum()
 
 
@@ -150,6 +153,9 @@ def main():
     a.add_argument("--epochs", type=int, default=30)
     a.add_argument("--hidden", type=int, nargs=2, default=[128, 64])
     a.add_argument("--epoch-size", type=int, default=30000)
+    a.add_argument("--noise", type=float, default=0.25)
+    a.add_argument("--drop", type=float, default=0.25)
+    a.add_argument("--blend", type=float, default=0.3)
     a.add_argument("--check", nargs="*", default=[])
     a = a.parse_args()
     x, y, source, group, _ = load(a.features)
@@ -179,13 +185,13 @@ def main():
             target[np.arange(128), y[pick]] += 0.95
             # Two sounds of one kind blended are of that kind; of two kinds, partly of each.
             mate = r.permutation(128)
-            share = r.beta(0.3, 0.3, (128, 1)).astype(np.float32)
+            share = r.beta(a.blend, a.blend, (128, 1)).astype(np.float32)
             batch = batch * share + batch[mate] * (1 - share)
             target = target * share + target[mate] * (1 - share)
-            batch = batch + 0.25 * r.standard_normal(batch.shape, dtype=np.float32)
+            batch = batch + a.noise * r.standard_normal(batch.shape, dtype=np.float32)
             batch = batch * (r.random(batch.shape, dtype=np.float32) > 0.1)
             rate = 2e-3 * 0.5 * (1 + np.cos(np.pi * step / steps)) + 1e-5
-            loss = net.train(batch, target, rate, r, 0.25, 1e-3 / 2)
+            loss = net.train(batch, target, rate, r, a.drop, 5e-4)
         nets.append(net)
         print(f"net {number}: loss {loss:.3f}")
         for file, cx, cy in checks:

@@ -1,4 +1,4 @@
-// The fuzz targets of audio; see net_targets.h.
+// The fuzz target of metadata; see net_targets.h.
 #pragma once
 
 #include <string_view>

@@ -1,4 +1,4 @@
-#include "audio_targets.h"
+#include "metadata_target.h"
 
 #include <cmath>
 
