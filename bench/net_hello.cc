@@ -1,5 +1,5 @@
 // A fixed answer behind net::Server, the yardstick for what the network layer itself costs:
-//   net_hello PORT [SHARDS]        then: wrk -t1 -c64 -d5s http://127.0.0.1:PORT/
+//   net_hello PORT [SHARDS [CERTIFICATE KEY]]        then: wrk -t1 -c64 -d5s http://127.0.0.1:PORT/
 // Compare CPU microseconds a request with nginx's `return 200` in the same run
 // (docs/benchmarks.md).
 #include <csignal>
@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
   samplemind::net::ServerOptions options;
   options.port = static_cast<uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0);
   options.shards = static_cast<size_t>(argc > 2 ? std::atoi(argv[2]) : 1);
+  if (argc > 4) options.tls = {argv[3], argv[4]};
   auto factory = [](samplemind::net::Loop&, size_t) -> samplemind::net::Handler { return answer; };
   auto server = samplemind::net::Server::bind(std::move(options), factory);
   if (!server.ok()) {

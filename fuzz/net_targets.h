@@ -11,8 +11,10 @@ void http_request(std::string_view input);  // a head and a chunked body, whole 
 void http_response(
     std::string_view input);  // the same as an answer; its first byte chooses the request's method
 void sse(std::string_view input);  // against a plain reader of the standard's text, whole and split
-void ndjson(std::string_view input);  // whole and split
-void resp(std::string_view input);    // Redis' replies, whole and split
-void url(std::string_view input);     // parse, print, parse again; percent and query decoding
+void ndjson(std::string_view input);        // whole and split
+void resp(std::string_view input);          // Redis' replies, whole and split
+void url(std::string_view input);           // parse, print, parse again; percent and query decoding
+void http2_server(std::string_view input);  // what a client says after its preface
+void http2_client(std::string_view input);  // what a server says to three requests
 
 }  // namespace samplemind::fuzz

@@ -16,6 +16,7 @@ using Target = void (*)(std::string_view);
 struct Case {
   const char* name;
   Target target;
+  int rounds = 2000;
 };
 
 class FuzzCorpus : public ::testing::TestWithParam<Case> {};
@@ -39,7 +40,7 @@ TEST_P(FuzzCorpus, HoldsForTheCorpusAndForChangedCopies) {
     GetParam().target(seed);
     for (size_t i = 0; i <= seed.size(); ++i)
       GetParam().target(std::string_view(seed).substr(0, i));
-    for (int i = 0; i < 2000; ++i) {
+    for (int i = 0; i < GetParam().rounds; ++i) {
       std::string changed = seed;
       for (size_t n = random(4) + 1; n > 0; --n) {
         const size_t at = random(changed.size() + 1);
@@ -65,7 +66,9 @@ INSTANTIATE_TEST_SUITE_P(Net, FuzzCorpus,
                          ::testing::Values(Case{"http_request", http_request},
                                            Case{"http_response", http_response}, Case{"sse", sse},
                                            Case{"ndjson", ndjson}, Case{"resp", resp},
-                                           Case{"url", url}),
+                                           Case{"url", url},
+                                           Case{"http2_server", http2_server, 500},
+                                           Case{"http2_client", http2_client, 500}),
                          [](const auto& each) { return each.param.name; });
 
 }  // namespace
