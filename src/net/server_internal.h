@@ -15,6 +15,7 @@ class ServerContext {
   virtual ~ServerContext() = default;
   virtual Loop& loop() = 0;
   virtual const ServerOptions& options() const = 0;
+  virtual SSL_CTX* tls() const = 0;  // null: clear text
   virtual Handler& handler() = 0;
   virtual std::string_view date() = 0;  // the Date header's value
   virtual void enter(int by) = 0;       // counts running exchanges
@@ -23,6 +24,19 @@ class ServerContext {
 
 // The problem details of RFC 9457.
 std::string problem_body(int status, std::string_view detail);
+
+// A connection, whatever it speaks.
+class ServerConnection {
+ public:
+  static std::unique_ptr<ServerConnection> create(ServerContext& context,
+                                                  std::shared_ptr<Stream> stream);
+  virtual ~ServerConnection() = default;
+  virtual Task<void> run() = 0;          // until it has ended
+  virtual void drain() = 0;              // idle: ends now; else after what runs
+  virtual void cancel_exchange() = 0;    // tells what runs that the client is gone
+  ServerConnection* previous = nullptr;  // in the shard's list
+  ServerConnection* next = nullptr;
+};
 
 // An HTTP/2 connection: its requests run as tasks of their own.
 class Http2Server {
