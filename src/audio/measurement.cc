@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "audio/dsp/loops.h"
 #include "audio/feature/descriptor.h"
 #include "audio/feature/kind.h"
 #include "audio/feature/pitch.h"
@@ -73,7 +74,19 @@ void Measurement::feed(std::span<const float> interleaved, size_t frames) {
   if (loudness_) loudness_->feed(interleaved);
   details_.feed(interleaved);
   if (!mono_wanted_) return;
-  // Values too small to hear become 0 once here: no denormals further on.
+  mix(interleaved, frames);
+  const auto mono = std::span<const float>(mono_).first(frames);
+  details_.feed_full_mono(mono);
+  spread(resampler_.process(mono));
+}
+
+// Values too small to hear become 0 once here: no denormals further on.
+void Measurement::mix(std::span<const float> interleaved, size_t frames) {
+  const auto channels = static_cast<size_t>(info_.channels);
+  if (channels == 2) {
+    mono_peak_ = std::max(mono_peak_, mix_two(interleaved.data(), frames, mono_.data()));
+    return;
+  }
   const float scale = 1.0f / static_cast<float>(channels);
   for (size_t i = 0; i < frames; ++i) {
     float sum = 0;
@@ -82,9 +95,6 @@ void Measurement::feed(std::span<const float> interleaved, size_t frames) {
     mono_peak_ = std::max(mono_peak_, std::abs(x));
     mono_[i] = x;
   }
-  const auto mono = std::span<const float>(mono_).first(frames);
-  details_.feed_full_mono(mono);
-  spread(resampler_.process(mono));
 }
 
 void Measurement::spread(std::span<const float> mono) {

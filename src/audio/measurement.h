@@ -37,6 +37,7 @@ class Measurement {
   size_t frames() const { return frames_; }
 
  private:
+  void mix(std::span<const float> interleaved, size_t frames);
   void spread(std::span<const float> mono);
   void measure_levels(Analysis& a) const;
   void measure_loudness(Analysis& a) const;

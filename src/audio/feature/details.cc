@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "audio/dsp/loops.h"
 #include "audio/feature/groove.h"
 
 namespace samplemind::audio {
@@ -30,12 +31,7 @@ void DetailMeters::feed(std::span<const float> interleaved) {
 
 void DetailMeters::feed_full_mono(std::span<const float> mono) {
   if (!bands_) return;
-  for (size_t at = 0; at < mono.size(); at += 256) {
-    const auto part = mono.subspan(at, std::min<size_t>(256, mono.size() - at));
-    float sum[8] = {};
-    for (size_t i = 0; i < part.size(); ++i) sum[i % 8] += part[i] * part[i];
-    for (const float s : sum) mono_square_ += s;
-  }
+  mono_square_ += sum_of_squares(mono.data(), mono.size());
   mono_samples_ += mono.size();
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "audio/dsp/loops.h"
+
 namespace samplemind::audio {
 
 namespace {
@@ -10,20 +12,13 @@ constexpr size_t kStep = 16;  // samples
 constexpr double kSpan_s = 20;
 constexpr double kFloor_db = -100;
 
-double mean_square(const float* x, size_t n) {
-  float sum[8] = {};
-  for (size_t i = 0; i + 8 <= n; i += 8)
-    for (size_t l = 0; l < 8; ++l) sum[l] += x[i + l] * x[i + l];
-  double total = 0;
-  for (const float s : sum) total += s;
-  return total / static_cast<double>(n);
-}
 }  // namespace
 
 void EnvelopeMeter::take(const FrameBlock& block) {
   hop_ = block.spec.hop;
   for (size_t l = 0; l < block.count; ++l) {
-    const double power = mean_square(block.samples + l * hop_, block.spec.size);
+    const double power = sum_of_squares(block.samples + l * hop_, block.spec.size) /
+                         static_cast<double>(block.spec.size);
     power_.add(power);
     const double db = decibels(power);
     levels_.add(db);
@@ -33,19 +28,19 @@ void EnvelopeMeter::take(const FrameBlock& block) {
 
 void EnvelopeMeter::feed(std::span<const float> mono) {
   const auto steps_max = static_cast<size_t>(kSpan_s * rate_hz_) / kStep;
-  double square = 0;
-  for (const float x : mono) {
-    const float size = std::abs(x);
-    peak_ = std::max(peak_, size);
-    square += static_cast<double>(x) * x;
-    step_peak_ = std::max(step_peak_, size);
-    if (++step_samples_ < kStep) continue;
-    if (steps_.size() < steps_max) steps_.push_back(step_peak_);
+  samples_ += mono.size();
+  square_ += sum_of_squares(mono.data(), mono.size());
+  peak_ = std::max(peak_, largest(mono.data(), mono.size()));
+  while (!mono.empty() && steps_.size() < steps_max) {
+    const auto part = mono.first(std::min(mono.size(), kStep - step_samples_));
+    step_peak_ = std::max(step_peak_, largest(part.data(), part.size()));
+    step_samples_ += part.size();
+    mono = mono.subspan(part.size());
+    if (step_samples_ < kStep) continue;
+    steps_.push_back(step_peak_);
     step_peak_ = 0;
     step_samples_ = 0;
   }
-  square_ += square;
-  samples_ += mono.size();
 }
 
 void EnvelopeMeter::attack_and_decay(EnvelopeFacts& f) const {

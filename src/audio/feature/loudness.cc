@@ -5,7 +5,7 @@
 #include <numbers>
 #include <numeric>
 
-#include "base/error.h"
+#include "audio/dsp/loops.h"
 
 namespace samplemind::audio {
 
@@ -131,8 +131,7 @@ void LoudnessMeter::measure_peaks(std::span<const float> interleaved, size_t fra
   }
   for (size_t c = 0; c < channels_; ++c) {
     float* x = planes_[c].data() + kPeakTapsMax;
-    float most = 0;
-    for (size_t i = 0; i < frames; ++i) most = std::max(most, std::abs(x[i]));
+    float most = largest(x, frames);
     if (filters_.phases > 0) most = std::max(most, interpolated_peak(x, frames, filters_));
     peaks_[c] = std::max(peaks_[c], static_cast<double>(most));
     std::copy(x + frames - kPeakTapsMax, x + frames, planes_[c].data());

@@ -13,44 +13,27 @@ constexpr size_t kRunMin = 3;
 }  // namespace
 
 void StereoMeter::feed(std::span<const float> x) {
-  // Four frames side by side in single precision, summed up in double every 256.
-  size_t i = 0;
-  while (i < x.size()) {
-    const size_t end = std::min(x.size(), i + 512);
-    float ll[8] = {}, lr[8] = {};  // squares of both channels alternate in ll
-    for (; i + 8 <= end; i += 8) {
-      for (size_t l = 0; l < 8; ++l) ll[l] += x[i + l] * x[i + l];
-      for (size_t l = 0; l < 8; l += 2) lr[l] += x[i + l] * x[i + l + 1];
-    }
-    for (; i < end; i += 2) {
-      ll[0] += x[i] * x[i];
-      ll[1] += x[i + 1] * x[i + 1];
-      lr[0] += x[i] * x[i + 1];
-    }
-    for (size_t l = 0; l < 8; l += 2) {
-      ll_ += ll[l];
-      rr_ += ll[l + 1];
-      lr_ += lr[l];
-    }
-  }
+  add_stereo(x.data(), x.size() / 2, sums_);
 }
 
 std::optional<StereoFacts> StereoMeter::facts() const {
-  if (ll_ + rr_ <= 1e-10) return std::nullopt;
+  const auto& [ll, rr, lr] = sums_;
+  if (ll + rr <= 1e-10) return std::nullopt;
   StereoFacts f;
-  const double mid = std::sqrt(std::max(0.0, ll_ + rr_ + 2 * lr_));
-  const double side = std::sqrt(std::max(0.0, ll_ + rr_ - 2 * lr_));
+  const double mid = std::sqrt(std::max(0.0, ll + rr + 2 * lr));
+  const double side = std::sqrt(std::max(0.0, ll + rr - 2 * lr));
   f.width = side / (mid + side);
-  f.correlation = ll_ > 0 && rr_ > 0 ? std::clamp(lr_ / std::sqrt(ll_ * rr_), -1.0, 1.0) : 0;
-  f.balance_db = std::clamp(10 * std::log10((rr_ + 1e-12) / (ll_ + 1e-12)), -100.0, 100.0);
+  f.correlation = ll > 0 && rr > 0 ? std::clamp(lr / std::sqrt(ll * rr), -1.0, 1.0) : 0;
+  f.balance_db = std::clamp(10 * std::log10((rr + 1e-12) / (ll + 1e-12)), -100.0, 100.0);
   return f;
 }
 
 std::optional<double> StereoMeter::mono_loss_db() const {
-  if (ll_ + rr_ <= 1e-10) return std::nullopt;
+  const auto& [ll, rr, lr] = sums_;
+  if (ll + rr <= 1e-10) return std::nullopt;
   // Both channels at one level and equal: no loss.
-  const double mono = (ll_ + rr_ + 2 * lr_) / 4;
-  const double stereo = (ll_ + rr_) / 2;
+  const double mono = (ll + rr + 2 * lr) / 4;
+  const double stereo = (ll + rr) / 2;
   return std::min(100.0, 10 * std::log10(stereo / std::max(mono, stereo * 1e-10)));
 }
 
@@ -62,15 +45,20 @@ FaultMeter::FaultMeter(int channels)
 
 void FaultMeter::feed(std::span<const float> x) {
   const size_t frames = x.size() / channels_;
-  for (size_t at = 0; at < frames; at += 256) {
-    const size_t n = std::min<size_t>(256, frames - at);
+  for (size_t at = 0; at < frames; at += 1024) {
+    const size_t n = std::min<size_t>(1024, frames - at);
     const float* p = x.data() + at * channels_;
-    float most = 0;
-    for (size_t i = 0; i < n * channels_; ++i) most = std::max(most, std::abs(p[i]));
-    for (size_t c = 0; c < channels_; ++c) {
-      float sum = 0;
-      for (size_t i = 0; i < n; ++i) sum += p[i * channels_ + c];
-      sums_[c] += sum;
+    const float most = largest(p, n * channels_);
+    if (channels_ == 2) {
+      add_two(p, n, sums_[0], sums_[1]);
+    } else if (channels_ == 1) {
+      sums_[0] += sum(p, n);
+    } else {
+      for (size_t c = 0; c < channels_; ++c) {
+        float total = 0;
+        for (size_t i = 0; i < n; ++i) total += p[i * channels_ + c];
+        sums_[c] += static_cast<double>(total);
+      }
     }
     if (most < kFullScale) {  // nearly always
       for (size_t c = 0; c < channels_; ++c) end_run(c);

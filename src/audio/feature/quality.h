@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "audio/dsp/frames.h"
+#include "audio/dsp/loops.h"
 #include "audio/facts.h"
 
 namespace samplemind::audio {
@@ -21,7 +22,7 @@ class StereoMeter {
   std::optional<double> mono_loss_db() const;
 
  private:
-  double ll_ = 0, rr_ = 0, lr_ = 0;
+  StereoSums sums_;
 };
 
 class FaultMeter {

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "audio/dsp/loops.h"
+
 namespace samplemind::audio {
 
 namespace {
@@ -50,14 +52,11 @@ void SpectrumMeter::take(const FrameBlock& block) {
     centroid_.add(s.centroid[l] * bin_hz);
     bandwidth_.add(s.bandwidth[l] * bin_hz);
     rolloff_.add(s.rolloff[l] * bin_hz);
-    flatness_.add(s.flatness[l]);
+    flatness_.add(std::min(1.0f, s.flatness[l]));
     for (size_t b = 0; b < kContrastBands; ++b) contrast_[b].add(s.contrast_db[b][l]);
     // The hop around the frame's centre: hops follow each other without gaps.
     const float* x = block.samples + l * block.spec.hop + block.spec.size / 2;
-    uint32_t crossings = 0;
-    for (size_t i = 0; i < block.spec.hop; ++i)
-      crossings += static_cast<uint32_t>((x[i] < 0) != (x[i - 1] < 0));
-    crossings_ += crossings;
+    crossings_ += sign_changes(x, block.spec.hop);
     samples_ += block.spec.hop;
   }
 }
