@@ -12,6 +12,8 @@ extern "C" {
 #include <libswresample/swresample.h>
 }
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -103,8 +105,26 @@ class Program {
     const int n =
         swr_convert(swr_.get(), &out, frame_->nb_samples,
                     const_cast<const uint8_t**>(frame_->extended_data), frame_->nb_samples);
-    return n >= 0 && write_all(buffer_.data(), static_cast<size_t>(n) *
-                                                   static_cast<size_t>(channels_) * sizeof(float));
+    return n >= 0 && give(static_cast<size_t>(n));
+  }
+
+  // The container says how many samples the sound has; what the last block of the codec holds
+  // beyond them is padding. More than a block's worth beyond them means that the container lies,
+  // and then nothing is dropped.
+  bool give(size_t frames) {
+    const auto width = static_cast<size_t>(channels_);
+    const size_t promised =
+        promised_ > 0 && padding_held_ ? static_cast<size_t>(promised_) : SIZE_MAX;
+    const size_t fitting = promised > given_ ? std::min(frames, promised - given_) : 0;
+    given_ += fitting;
+    if (!write_all(buffer_.data(), fitting * width * sizeof(float))) return false;
+    padding_.insert(padding_.end(), buffer_.begin() + static_cast<ptrdiff_t>(fitting * width),
+                    buffer_.begin() + static_cast<ptrdiff_t>(frames * width));
+    if (padding_.size() <= kPaddingMax * width) return true;
+    padding_held_ = false;
+    const bool fine = write_all(padding_.data(), padding_.size() * sizeof(float));
+    padding_.clear();
+    return fine;
   }
 
   bool start() {
@@ -130,7 +150,11 @@ class Program {
   std::unique_ptr<AVCodecContext, CodecDeleter> codec_;
   std::unique_ptr<AVFrame, FrameDeleter> frame_;
   std::unique_ptr<SwrContext, SwrDeleter> swr_;
+  static constexpr size_t kPaddingMax = 4096;  // frames: a block of HE-AAC is 2,048
   std::vector<float> buffer_;
+  std::vector<float> padding_;
+  bool padding_held_ = true;
+  size_t given_ = 0;
   int stream_ = -1;
   int channels_ = 0;
   int rate_ = 0;

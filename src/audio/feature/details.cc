@@ -5,19 +5,21 @@
 
 #include "audio/dsp/loops.h"
 #include "audio/feature/groove.h"
+#include "base/error.h"
 
 namespace samplemind::audio {
 
 DetailMeters::DetailMeters(Parts parts, int channels, int analysis_rate_hz, FrameEngine& engine)
     : parts_(parts), channels_(static_cast<size_t>(channels)) {
+  SM_ASSERT(analysis_rate_hz == kDetailRateHz);
   if (channels == 2 && parts.any({Part::kStereo, Part::kQuality})) stereo_.emplace();
   if (parts.has(Part::kQuality)) {
     faults_.emplace(channels);
     engine.subscribe(HumMeter::kSpec, hum_.emplace());
   }
   if (parts.has(Part::kSpectrum)) engine.subscribe(kDetailSpec, spectrum_.emplace());
-  if (parts.has(Part::kTimbre)) engine.subscribe(kDetailSpec, timbre_.emplace(analysis_rate_hz));
-  if (parts.has(Part::kChroma)) engine.subscribe(kDetailSpec, chroma_.emplace(analysis_rate_hz));
+  if (parts.has(Part::kTimbre)) engine.subscribe(kDetailSpec, timbre_.emplace());
+  if (parts.has(Part::kChroma)) engine.subscribe(kDetailSpec, chroma_.emplace());
   if (parts.any({Part::kEnvelope, Part::kQuality}))
     engine.subscribe(kDetailSpec, envelope_.emplace(analysis_rate_hz));
   if (parts.has(Part::kBands)) engine.subscribe(kDetailSpec, bands_.emplace());

@@ -73,7 +73,14 @@ SpectrumFacts SpectrumMeter::facts() const {
   return f;
 }
 
-TimbreMeter::TimbreMeter(int rate_hz) {
+TimbreMeter::TimbreMeter()
+    : tables_([]() -> const Tables& {
+        static const Tables tables = make_tables(kDetailRateHz);
+        return tables;
+      }()) {}
+
+TimbreMeter::Tables TimbreMeter::make_tables(int rate_hz) {
+  Tables t;
   const size_t bins = kDetailSpec.size / 2 + 1;
   const double bin_hz = static_cast<double>(rate_hz) / static_cast<double>(kDetailSpec.size);
   const double mel_step = mel_of(rate_hz / 2.0) / (kMelCount + 1);
@@ -88,25 +95,26 @@ TimbreMeter::TimbreMeter(int rate_hz) {
       if (w <= 0) continue;
       if (band.count == 0) band.first = static_cast<uint32_t>(k);
       ++band.count;
-      weights_.push_back(static_cast<float>(w * 2 / (right - left)));
+      t.weights.push_back(static_cast<float>(w * 2 / (right - left)));
     }
-    bands_.push_back(band);
+    t.bands.push_back(band);
   }
   for (size_t c = 0; c < kMfccCount; ++c) {
     const double scale = std::sqrt((c == 0 ? 1.0 : 2.0) / kMelCount);
     for (size_t b = 0; b < kMelCount; ++b) {
-      cosines_.push_back(
+      t.cosines.push_back(
           static_cast<float>(scale * std::cos(std::numbers::pi * static_cast<double>(c) *
                                               (static_cast<double>(b) + 0.5) / kMelCount)));
     }
   }
+  return t;
 }
 
 void TimbreMeter::take(const FrameBlock& block) {
   alignas(64) float levels[kMelCount * kLanes];
   alignas(64) float mfcc[kMfccCount * kLanes];
-  band_levels_db(block.magnitude, bands_.data(), weights_.data(), kMelCount, levels);
-  matrix_times(cosines_.data(), kMfccCount, kMelCount, levels, mfcc);
+  band_levels_db(block.magnitude, tables_.bands.data(), tables_.weights.data(), kMelCount, levels);
+  matrix_times(tables_.cosines.data(), kMfccCount, kMelCount, levels, mfcc);
   for (size_t l = 0; l < block.count; ++l) {
     auto& now = recent_[frames_ % recent_.size()];
     for (size_t c = 0; c < kMfccCount; ++c) {
@@ -141,7 +149,8 @@ TimbreFacts TimbreMeter::facts() const {
 
 // As librosa.filters.chroma: a Gaussian a semitone wide around each pitch class, weighted towards
 // the octaves around 440 Hz.
-ChromaMeter::ChromaMeter(int rate_hz) {
+std::vector<float> ChromaMeter::make_weights(int rate_hz) {
+  std::vector<float> weights;
   const size_t bins = kDetailSpec.size / 2 + 1;
   const double bin_hz = static_cast<double>(rate_hz) / static_cast<double>(kDetailSpec.size);
   const auto place = [&](size_t k) {  // in semitones above A at 27.5 Hz
@@ -160,9 +169,16 @@ ChromaMeter::ChromaMeter(int rate_hz) {
     }
     const double octave = (place(k) / 12 - 5) / 2;
     const double gain = std::exp(-0.5 * octave * octave) / std::sqrt(squares);
-    for (size_t c = 0; c < 12; ++c) weights_.push_back(static_cast<float>(w[(c + 3) % 12] * gain));
+    for (size_t c = 0; c < 12; ++c) weights.push_back(static_cast<float>(w[(c + 3) % 12] * gain));
   }
+  return weights;
 }
+
+ChromaMeter::ChromaMeter()
+    : weights_([]() -> const std::vector<float>& {
+        static const std::vector<float> weights = make_weights(kDetailRateHz);
+        return weights;
+      }()) {}
 
 void ChromaMeter::take(const FrameBlock& block) {
   alignas(64) float chroma[12 * kLanes];

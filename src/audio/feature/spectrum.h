@@ -12,7 +12,8 @@
 
 namespace samplemind::audio {
 
-// The frames of level detailed and professional.
+// The frames of level detailed and professional, and their rate.
+inline constexpr int kDetailRateHz = 22050;
 inline constexpr FrameSpec kDetailSpec{.size = 2048, .hop = 512};
 
 class SpectrumMeter final : public FrameSink {
@@ -28,14 +29,18 @@ class SpectrumMeter final : public FrameSink {
 
 class TimbreMeter final : public FrameSink {
  public:
-  explicit TimbreMeter(int rate_hz);
+  TimbreMeter();
   void take(const FrameBlock& block) override;
   TimbreFacts facts() const;
 
  private:
-  std::vector<WeightedBand> bands_;
-  std::vector<float> weights_;  // of the bands, one after the other
-  std::vector<float> cosines_;  // [coefficient][band]
+  struct Tables {
+    std::vector<WeightedBand> bands;
+    std::vector<float> weights;  // of the bands, one after the other
+    std::vector<float> cosines;  // [coefficient][band]
+  };
+  static Tables make_tables(int rate_hz);
+  const Tables& tables_;  // made once a process
   std::array<SpreadMeter, kMfccCount> mfcc_, delta_;
   std::array<std::array<float, kMfccCount>, 9> recent_{};  // a ring, for the deltas
   size_t frames_ = 0;
@@ -43,12 +48,13 @@ class TimbreMeter final : public FrameSink {
 
 class ChromaMeter final : public FrameSink {
  public:
-  explicit ChromaMeter(int rate_hz);
+  ChromaMeter();
   void take(const FrameBlock& block) override;
   ChromaFacts facts() const;
 
  private:
-  std::vector<float> weights_;  // [bin][12]
+  static std::vector<float> make_weights(int rate_hz);
+  const std::vector<float>& weights_;  // [bin][12], made once a process
   std::array<double, 12> sum_{}, energy_{};
   size_t frames_ = 0;
 };
