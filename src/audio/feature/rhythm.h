@@ -31,6 +31,7 @@ class OnsetStrength final : public FrameSink {
   const std::vector<float>& full() const { return full_; }
   const std::vector<float>& low() const { return low_; }
   const std::vector<float>& energy() const { return energy_; }  // RMS of a hop
+  static constexpr size_t kEnergyMax = 2048;  // values of energy(): the first 20 s
 
  private:
   void frame(std::vector<float> levels);
