@@ -23,8 +23,9 @@ def in_librosa():
         run([str(folder / "venv/bin/python"), "-m", "pip", "install", "-q", LIBROSA])
 
     folder = kept(LIBROSA.replace("==", "-"), make)
-    # The venv was moved after it was made: its interpreter is found by its place.
-    os.execv(str(folder / "venv/bin/python"), ["python", __file__, "--compare"])
+    # A virtual environment's Python knows its packages by the path that it is called by.
+    python = str(folder / "venv/bin/python")
+    os.execv(python, [python, __file__, "--compare"])
 
 
 def sound(rate):
