@@ -2,16 +2,18 @@
 
 #include <variant>
 
-#include "ai/fingerprint.h"
+#include "ai/facts.h"
 #include "ai/gateway/answer.h"
+#include "ai/gateway/books.h"
 #include "ai/gateway/call.h"
 #include "ai/gateway/core.h"
 #include "ai/gateway/lookup.h"
 #include "ai/gateway/plan.h"
 #include "ai/gateway/resolve.h"
+#include "ai/gateway/route_wishes.h"
+#include "ai/gateway/scope.h"
 #include "ai/gateway/side.h"
 #include "ai/gateway/wishes.h"
-#include "ai/money.h"
 #include "net/client.h"
 #include "net/offload.h"
 
@@ -29,7 +31,13 @@ class Shard final : public GatewayShard {
         caller_(*core_, loop, *client_, cache_) {}
 
   net::Task<void> chat(CallContext context, ChatRoute route, std::string_view body,
-                       ResponseSink& sink) override {
+                       ResponseSink& client) override {
+    RequestScope sink(*core_, context, dialect_name(route.dialect), body, &client);
+    if (auto refused = sink.admit()) {
+      sink.failed(*refused);
+      co_await fail(std::move(*refused), route.dialect, sink);
+      co_return;
+    }
     const ClientWishes wishes = read_wishes(context.headers);
     const bool plain = wishes.plain();
     // The quick way: this very body was answered before.
@@ -39,6 +47,7 @@ class Shard final : public GatewayShard {
         if (RecordPtr hit = core_->memory.get(seen->key, core_->clock.unix_ms());
             hit && cache_.acceptable(*hit, wishes.max_age_ms) && !core_->past_ttl(*hit)) {
           core_->hits_memory.add();
+          sink.hit(*hit, CacheState::kHitMemory, seen->route);
           co_await render_hit(*core_, *hit, CacheState::kHitMemory, seen->form, sink);
           co_return;
         }
@@ -46,10 +55,17 @@ class Shard final : public GatewayShard {
     }
     std::variant<Plan, Failure> planned = co_await plan(context, route, body, wishes);
     if (auto* failure = std::get_if<Failure>(&planned)) {
+      sink.failed(*failure);
       co_await fail(std::move(*failure), route.dialect, sink);
       co_return;
     }
     Plan p = std::move(std::get<Plan>(planned));
+    sink.planned(p);
+    if (context.headers != nullptr && context.headers->has("traceparent")) {
+      p.forward.set("traceparent", sink.traceparent());
+      if (const auto state_in = context.headers->get("tracestate"))
+        p.forward.set("tracestate", *state_in);
+    }
     CacheState state = CacheState::kMiss;
     if (p.use_cache && p.read_cache) {
       const RecordPtr hit = co_await cache_.look_up(p, state);
@@ -57,6 +73,7 @@ class Shard final : public GatewayShard {
         // Only now: most bodies never come again, and need no place among those that do.
         if (plain) cache_.remember(cache_.seen_digest(context, route, wishes, body), body, p);
         if (core_->past_ttl(*hit)) caller_.refresh_behind(p);
+        sink.hit(*hit, state, p.route);
         co_await render_hit(*core_, *hit, state, p.form, sink);
         co_return;
       }
@@ -66,6 +83,7 @@ class Shard final : public GatewayShard {
         core_->hits_negative.add();
         Failure failure = to_failure(known->error);
         failure.age_ms = known->age_ms;
+        sink.failed(failure);
         co_await fail(std::move(failure), route.dialect, sink);
         co_return;
       }
@@ -76,6 +94,7 @@ class Shard final : public GatewayShard {
                       "not_cached",
                       "no cached answer, and the request allows no other (only-if-cached)",
                       {}};
+      sink.failed(failure);
       co_await fail(std::move(failure), route.dialect, sink);
       co_return;
     }
@@ -86,6 +105,7 @@ class Shard final : public GatewayShard {
     } else {
       co_await whole_flight(p, flight, state, follower, context.cancel, sink);
     }
+    sink.flown(*flight, state);
   }
 
   net::Task<Result<AskAnswer>> ask(std::string body, AskOptions options,
@@ -94,15 +114,21 @@ class Shard final : public GatewayShard {
     CallContext context;
     context.cancel = options.cancel;
     context.tenant = "local";
+    RequestScope scope(*core_, context, "SampleMind", body, nullptr);
     ClientWishes wishes;
     wishes.refresh = options.fresh;
     std::variant<Plan, Failure> planned = co_await plan(context, ChatRoute(), body, wishes);
-    if (auto* failure = std::get_if<Failure>(&planned)) co_return to_error(*failure);
+    if (auto* failure = std::get_if<Failure>(&planned)) {
+      scope.failed(*failure);
+      co_return to_error(*failure);
+    }
     Plan p = std::move(std::get<Plan>(planned));
+    scope.planned(p);
     AskAnswer out;
     if (p.use_cache && p.read_cache) {
       const RecordPtr hit = co_await cache_.look_up(p, out.cache);
       if (hit) {
+        scope.hit(*hit, out.cache, p.route);
         out.answer = hit->answer;
         out.cost_microusd = 0;
         if (hit->cost_microusd >= 0) {
@@ -127,6 +153,7 @@ class Shard final : public GatewayShard {
       if (flight->done || options.cancel.cancelled()) break;
       co_await follower.event->wait();
     }
+    scope.flown(*flight, out.cache);
     if (!flight->done) co_return Error(ErrorCode::kCancelled, "cancelled");
     if (flight->error) co_return to_error(to_failure(*flight->error));
     if (read == 0) on_text(flight->answer.text);
@@ -152,6 +179,27 @@ class Shard final : public GatewayShard {
     return side_.ollama(std::move(request), std::move(cancel));
   }
 
+  net::Task<Result<RouteReport>> route(CallContext context, ChatRoute where,
+                                       std::string body) override {
+    const ClientWishes wishes = read_wishes(context.headers);
+    std::variant<Plan, Failure> planned = co_await plan(context, where, body, wishes);
+    if (auto* failure = std::get_if<Failure>(&planned)) co_return to_error(*failure);
+    const Plan& p = std::get<Plan>(planned);
+    RouteReport report;
+    report.asked = p.request->model;
+    report.rule = p.rule;
+    report.line = p.route;
+    report.input_tokens = p.facts.input_tokens;
+    for (const Candidate& c : p.candidates) {
+      const int64_t output = reserved_output_tokens(p, c, core_->books_->prices);
+      report.candidates.push_back(
+          {c.id(), core_->books_->prices.estimate(c.provider->name(), c.model, p.facts.input_tokens,
+                                                  output)});
+    }
+    report.skipped = p.skipped;
+    co_return report;
+  }
+
   net::Task<std::vector<ModelInfo>> models() override {
     std::vector<ModelInfo> all;
     for (const auto& provider : resolver_.providers()) {
@@ -159,7 +207,7 @@ class Shard final : public GatewayShard {
       auto list = co_await provider->models(*client_);
       if (!list.ok()) continue;
       for (ModelInfo& m : *list) {
-        if (const auto price = price_of(m.provider, m.name)) {
+        if (const auto price = core_->books_->prices.price(m.provider, m.name)) {
           m.input_usd_per_million = price->input;
           m.output_usd_per_million = price->output;
         }
@@ -215,8 +263,39 @@ class Shard final : public GatewayShard {
   size_t connections() const override { return client_->connections(); }
 
  private:
+  // Sizes and patterns that the operator does not want to see at a model. An empty body: unguarded.
+  std::optional<Failure> guard(const Plan& p, std::string_view body) const {
+    if (body.empty()) return std::nullopt;
+    const Books& books = *core_->books_;
+    if (books.request_tokens_max > 0 && p.facts.input_tokens > books.request_tokens_max) {
+      return Failure{413,
+                     "invalid_request_error",
+                     "request_too_large",
+                     "the request holds about " + std::to_string(p.facts.input_tokens) +
+                         " tokens; this gateway takes " + std::to_string(books.request_tokens_max),
+                     {}};
+    }
+    if (books.blocked.empty()) return std::nullopt;
+    std::string lower(body);
+    for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    for (const std::string& pattern : books.blocked) {
+      if (lower.find(pattern) == std::string::npos) continue;
+      return Failure{400,
+                     "invalid_request_error",
+                     "request_blocked",
+                     "the request holds text that this gateway's operator has blocked",
+                     {}};
+    }
+    return std::nullopt;
+  }
+
   net::Task<std::variant<Plan, Failure>> plan(CallContext context, ChatRoute route,
                                               std::string_view body, ClientWishes wishes) {
+    std::string redacted;
+    if (core_->books_->redact_secrets || core_->books_->redact_personal) {
+      redacted = redacted_json(body, core_->books_->redact_secrets, core_->books_->redact_personal);
+      body = redacted;
+    }
     auto request = read_request(route.dialect, body, route.model, route.stream);
     if (!request.ok())
       co_return Failure{400, "invalid_request_error", "", request.error().message(), {}};
@@ -229,17 +308,29 @@ class Shard final : public GatewayShard {
     p.form.list = route.list;
     p.form.model = request->model;
     p.request = std::make_shared<const ChatRequest>(std::move(*request));
-    std::optional<Failure> unresolved = co_await resolver_.resolve(p);
+    const RouteWishes where = read_route_wishes(context);
+    if (!where.problem.empty())
+      co_return Failure{400, "invalid_request_error", "", where.problem, {}};
+    p.tenant = context.tenant;
+    p.key_holder = context.key;
+    p.local_only = where.local_only;
+    p.facts = facts_of(*p.request);
+    if (auto refused = guard(p, core_->books_->guarded() ? body : std::string_view())) {
+      co_return std::move(*refused);
+    }
+    if (!where.conversation.empty()) p.facts.conversation = where.conversation;
+    std::optional<Failure> unresolved = co_await resolver_.resolve(p, where);
     if (unresolved) co_return std::move(*unresolved);
-    FingerprintScope scope;
-    const std::string headers = answer_changing_headers(context.headers);
-    const std::string provider = p.provider->name() + " " + p.provider->endpoint();
-    scope.tenant = context.tenant;
-    scope.cache_namespace = wishes.cache_namespace;
-    scope.provider = provider;
-    scope.model = p.model;
-    scope.headers = headers;
-    p.key = fingerprint_canonical(scope, canonical_request(*p.request));
+    p.cache_namespace = wishes.cache_namespace;
+    p.scope_headers = answer_changing_headers(context.headers);
+    p.key = key_of(p, *p.provider, p.model);
+    p.flight_key = p.key;
+    if (p.candidates.size() > 1) {
+      Hasher chain;
+      chain.update_field(p.key.hex());
+      for (const Candidate& c : p.candidates) chain.update_field(c.id());
+      p.flight_key = chain.finish();
+    }
     if (!core_->settings.cache_enabled) p.note = "the cache is off";
     if (!p.request->never_cache.empty()) p.note = p.request->never_cache;
     if (wishes.no_store) p.note = "no-store";
@@ -249,8 +340,6 @@ class Shard final : public GatewayShard {
     p.read_cache = !wishes.no_cache && !wishes.refresh;
     p.max_age_ms = wishes.max_age_ms;
     p.only_if_cached = wishes.only_if_cached;
-    p.tenant = context.tenant;
-    p.cache_namespace = wishes.cache_namespace;
     p.ttl_ms = wishes.ttl_ms > 0 ? wishes.ttl_ms : core_->ttl_ms_of(p.provider->name(), p.model);
     p.forward = forwarded_headers(context.headers);
     co_return std::move(p);

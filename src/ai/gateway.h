@@ -33,6 +33,7 @@
 #include "ai/cache/record.h"
 #include "ai/chat.h"
 #include "ai/dialect/embed.h"
+#include "ai/keys.h"
 #include "ai/provider.h"
 #include "base/clock.h"
 #include "base/config.h"
@@ -75,16 +76,21 @@ struct Cleared {
   std::string redis_problem;  // why Redis was not cleared; empty when it was, or is not used
 };
 
+struct Books;  // gateway/books.h
+
 class Gateway {
  public:
+  // `data_folder`: where usage is kept; empty: in memory.
   // `cache_folder` empty: no disk tier. A disk tier that another process holds is left out with a
   // warning, never an error.
   static Result<std::shared_ptr<Gateway>> create(const Config& config,
                                                  const std::filesystem::path& cache_folder,
                                                  Metrics& metrics,
-                                                 const Clock& clock = system_clock());
+                                                 const Clock& clock = system_clock(),
+                                                 const std::filesystem::path& data_folder = {});
   virtual ~Gateway() = default;
   virtual CacheStats cache_stats() const = 0;
+  virtual Books& books() = 0;  // what it counts and how it decides
   virtual void flush() = 0;  // what is to be written to disk is written
   // For the cache's own routes. What it does may wait for the disk: not on a loop's thread.
   virtual CacheAdmin cache_admin() = 0;
@@ -105,6 +111,7 @@ class ResponseSink {
 
 struct CallContext {
   std::string_view tenant = "local";
+  VirtualKeyPtr key = nullptr;            // whose; null: nobody in particular
   const net::Headers* headers = nullptr;  // the client's; may be null
   net::CancelToken cancel;
 };
@@ -129,6 +136,18 @@ struct AskAnswer {
   std::optional<int64_t> cost_microusd;   // of this answer: 0 for a hit
   std::optional<int64_t> saved_microusd;  // what a hit saved
   double elapsed_s = 0;
+};
+
+// Where a request would go, and why.
+struct RouteReport {
+  struct Candidate {
+    std::string id;                        // "provider/model"
+    std::optional<int64_t> most_microusd;  // what it may cost; nothing: unknown
+  };
+  std::string asked, rule, line;
+  int64_t input_tokens = 0;  // estimated
+  std::vector<Candidate> candidates;
+  std::vector<std::string> skipped;
 };
 
 class GatewayShard {
@@ -156,6 +175,10 @@ class GatewayShard {
   // whether on_text is called as the text comes or once at the end).
   virtual net::Task<Result<AskAnswer>> ask(std::string openai_body, AskOptions options,
                                            std::function<void(std::string_view)> on_text) = 0;
+
+  // Where the request would go; nothing is asked but the providers' lists of models.
+  virtual net::Task<Result<RouteReport>> route(CallContext context, ChatRoute where,
+                                               std::string body) = 0;
 
   // Of all usable providers; a provider that does not answer is left out.
   virtual net::Task<std::vector<ModelInfo>> models() = 0;

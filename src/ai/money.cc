@@ -172,11 +172,14 @@ std::optional<int64_t> PriceTable::cost(std::string_view provider, std::string_v
   if (provider == "ollama") return 0;
   const auto p = price(provider, model);
   if (!p || !u.reported) return std::nullopt;
+  // Anthropic's: 2 times the input price for an hour, 1.25 times for five minutes.
+  constexpr double kHourFactor = 2 / 1.25;
   // Counts come from outside: none below zero, no part larger than its whole.
   const auto count = [](int64_t n) { return static_cast<double>(std::max<int64_t>(0, n)); };
   const double input = count(u.input_tokens);
   const double cached = std::min(count(u.cached_input_tokens), input);
   const double written = std::min(count(u.cache_write_tokens), input - cached);
+  const double for_an_hour = std::min(count(u.cache_write_1h_tokens), written);
   const double audio_in = std::min(count(u.audio_input_tokens), input - cached - written);
   const double output = count(u.output_tokens);
   const double audio_out = std::min(count(u.audio_output_tokens), output);
@@ -186,7 +189,8 @@ std::optional<int64_t> PriceTable::cost(std::string_view provider, std::string_v
       is_long && p->output > 0 && p->long_output > 0 ? p->long_output / p->output : 1;
   const double cost =
       factor_in * ((input - cached - written - audio_in) * p->input + cached * p->cached_input +
-                   written * p->cache_write + audio_in * p->audio_input) +
+                   written * p->cache_write + for_an_hour * (kHourFactor - 1) * p->cache_write +
+                   audio_in * p->audio_input) +
       factor_out * ((output - audio_out) * p->output + audio_out * p->audio_output);
   return whole_up(cost);
 }

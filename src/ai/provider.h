@@ -64,6 +64,7 @@ struct CallOptions {
   bool stream = false;
   net::Headers headers;  // of the client's, to hand on: those that can change the answer
   std::chrono::milliseconds total_timeout{600000};  // for this try
+  std::chrono::milliseconds first_byte_timeout{0};  // less than the provider's own; 0: that one
   net::CancelToken cancel;
 };
 

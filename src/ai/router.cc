@@ -39,6 +39,11 @@ void lay_over(toml::table& below, const toml::table& above) {
   }
 }
 
+// Models and their makers go by both names.
+std::string canonical(const std::string& provider) {
+  return provider == "claude" ? "anthropic" : provider == "google" ? "gemini" : provider;
+}
+
 bool word_char(char c) {
   const auto u = static_cast<unsigned char>(c);
   return (u >= 'a' && u <= 'z') || (u >= '0' && u <= '9') || u >= 0x80 || c == '-' || c == ';' ||
@@ -79,7 +84,10 @@ class RouteReader {
         t_.default_priority = *p;
       } else if (name == "chain") {
         SM_TRY(t_.chain_, texts(node, "chain"));
-        for (const std::string& each : t_.chain_) SM_CHECK_OK(known(node, each));
+        for (std::string& each : t_.chain_) {
+          each = canonical(each);
+          SM_CHECK_OK(known(node, each));
+        }
       } else if (name == "refine" || name == "local_may_leave") {
         const auto on = node.value_exact<bool>();
         if (!on) return wrong(file_, node, name + " must be true or false");
@@ -114,9 +122,11 @@ class RouteReader {
     SM_CHECK_OK(flatten_aliases());
     if (fallback_ != nullptr) {
       for (const auto& [key, node] : *fallback_) {
-        const std::string model(key.str());
+        std::string model(key.str());
         SM_TRY(auto list, targets(node, "fallback"));
-        if (model.find('/') == std::string::npos)
+        if (model.find('/') != std::string::npos)
+          model = canonical(model.substr(0, model.find('/'))) + model.substr(model.find('/'));
+        else
           return wrong(file_, node, "fallback: write \"provider/model\", not '" + model + "'");
         t_.fallbacks_[model] = std::move(list);
       }
@@ -149,7 +159,7 @@ class RouteReader {
   }
   RouteTarget split(const std::string& text) const {
     const size_t slash = text.find('/');
-    const std::string first = text.substr(0, slash);
+    const std::string first = canonical(text.substr(0, slash));
     if (std::find(providers_.begin(), providers_.end(), first) == providers_.end())
       return {"", text};  // a model that some provider lists, or another alias
     return {first, slash == std::string::npos ? "" : text.substr(slash + 1)};
@@ -187,7 +197,7 @@ class RouteReader {
     const toml::table* table = node.as_table();
     if (table == nullptr) return wrong(file_, node, "[models] is a table");
     for (const auto& [key, value] : *table) {
-      const std::string provider(key.str());
+      const std::string provider = canonical(std::string(key.str()));
       SM_CHECK_OK(known(value, provider));
       const toml::table* lists = value.as_table();
       if (lists == nullptr) return wrong(file_, value, "[models." + provider + "] is a table");

@@ -63,7 +63,8 @@ struct RouteAlias {
 class RouteTable {
  public:
   // `user_text`: of the user's file, may be empty; `user_name` names it in messages. `aliases`: of
-  // the configuration, name to "provider/model". `providers`: the names that exist.
+  // the configuration, name to "provider/model". `providers`: the names that exist
+  // ("claude" and "google" stand for anthropic and gemini).
   // kInvalidArgument with file and line for what is no TOML, an unknown task, provider or member, a
   // circle.
   static Result<RouteTable> load(std::string_view user_text, const std::string& user_name,
@@ -89,6 +90,9 @@ class RouteTable {
   // What may stand in for a named model; null: nothing.
   const std::vector<RouteTarget>* fallback(std::string_view provider_model) const;
   const std::vector<std::string>& models(std::string_view provider, Priority priority) const;
+
+  // In place of the file's: from the configuration.
+  void set_chain(std::vector<std::string> providers) { chain_ = std::move(providers); }
 
   Priority default_priority = Priority::kSpeed;
   bool refine = true;

@@ -5,7 +5,7 @@
 namespace samplemind::ai {
 namespace {
 
-const std::vector<std::string> kProviders{"ollama", "gemini", "claude", "openai"};
+const std::vector<std::string> kProviders{"ollama", "gemini", "anthropic", "openai"};
 
 RouteTable table(std::string_view user = {}, std::map<std::string, std::string> aliases = {}) {
   auto t = RouteTable::load(user, "routes.toml", aliases, kProviders);
@@ -35,8 +35,8 @@ TEST(Router, TheDefaultsOfTheMission) {
   for (const Task task : {kGenre, kFactual, kSummary})
     EXPECT_EQ(first(t, task, Priority::kSpeed), "ollama");
   EXPECT_EQ(first(t, kAudio, Priority::kSpeed), "gemini");
-  EXPECT_EQ(first(t, kCreative, Priority::kSpeed), "claude");
-  EXPECT_EQ(first(t, kCreative, Priority::kQuality), "claude");
+  EXPECT_EQ(first(t, kCreative, Priority::kSpeed), "anthropic");
+  EXPECT_EQ(first(t, kCreative, Priority::kQuality), "anthropic");
   EXPECT_EQ(first(t, kTools, Priority::kQuality), "openai");
   for (const Task task : {kGenre, kAudio, kFactual, kSummary, kTranscription})
     EXPECT_EQ(first(t, task, Priority::kQuality), "gemini");
@@ -47,7 +47,7 @@ TEST(Router, TheDefaultsOfTheMission) {
   EXPECT_EQ(o.rule, "chain");
   std::string chain;
   for (const RouteTarget& target : o.targets) chain += target.provider + " ";
-  EXPECT_EQ(chain, "ollama gemini claude openai ");
+  EXPECT_EQ(chain, "ollama gemini anthropic openai ");
 }
 
 TEST(Router, TasksAreRecognised) {

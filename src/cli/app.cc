@@ -82,6 +82,19 @@ const CommandEntry kCommands[] = {
      "  samplemind cache warm prompts.txt --model openai/gpt-4o-mini --budget 0.50\n"
      "  samplemind cache export answers.jsonl",
      add_cache},
+    {"keys", kModels, "Virtual keys: who may ask which models, at what cost",
+     "  samplemind keys create ann --budget 10/month --models 'openai/*'\n"
+     "  samplemind keys create band --rpm 60 --local-only\n  samplemind keys ls\n"
+     "  samplemind keys rotate ann --grace 1h\n  samplemind keys revoke ann",
+     add_keys},
+    {"usage", kModels, "What models were asked, what it cost and what the cache saved",
+     "  samplemind usage\n  samplemind usage --by key --days 7\n  samplemind usage --by day --json",
+     add_usage},
+    {"route", kModels, "Where a request would go, and why; nothing is asked",
+     "  samplemind route explain request.json\n"
+     "  echo '{\"model\":\"auto\",\"messages\":[{\"role\":\"user\",\"content\":\"Which genre?\"}]}' | "
+     "samplemind route explain -\n  samplemind route test requests.jsonl",
+     add_route},
     {"config", kMore, "Every setting, its value and where it comes from",
      "  samplemind config\n  samplemind config server.port", add_config},
     {"bench", kMore, "How fast this machine is: cached answers, analysis",

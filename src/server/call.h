@@ -9,6 +9,7 @@
 #include "net/server.h"
 #include "server/engine.h"
 #include "server/openapi.h"
+#include "server/security.h"
 
 namespace samplemind::server {
 
@@ -19,6 +20,7 @@ struct Call {
   EngineShard& shard;
   net::Exchange& exchange;
   std::string id;  // the {id} of the path
+  Caller caller;   // who asks
   Engine& engine() const { return shard.engine; }
 };
 

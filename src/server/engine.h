@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ai/gateway.h"
+#include "ai/keys.h"
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/metrics.h"
@@ -39,6 +40,7 @@ class Engine {
   const SteadyTime started;
   Metrics metrics;
   std::unique_ptr<library::Catalogue> catalogue;
+  std::unique_ptr<ai::KeyStore> keys;
   std::shared_ptr<ai::Gateway> gateway;
   std::atomic<bool> ready{false};
   std::string address;  // "http://127.0.0.1:8000" once served

@@ -6,8 +6,8 @@
 #include "ai/dialect/embed.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "server/responses.h"
 #include "server/call.h"
+#include "server/responses.h"
 
 namespace samplemind::server {
 
@@ -44,6 +44,8 @@ ai::CallContext context_of(const Call& call) {
   ai::CallContext context;
   context.headers = &call.exchange.request().headers;
   context.cancel = call.exchange.cancel();
+  context.key = call.caller.key;
+  if (context.key) context.tenant = context.key->tenant;
   return context;
 }
 
@@ -138,6 +140,17 @@ std::string full_name(const ai::ModelInfo& m) {
   return m.provider + "/" + m.name;
 }
 
+// Those that the caller may ask.
+Task<std::vector<ai::ModelInfo>> models_for(const Call& call) {
+  auto models = co_await call.shard.gateway->models();
+  if (const ai::VirtualKeyPtr& key = call.caller.key) {
+    std::erase_if(models, [&key](const ai::ModelInfo& m) {
+      return !key->may_use(full_name(m)) || (key->local_only && !m.local);
+    });
+  }
+  co_return models;
+}
+
 void write_openai_model(JsonWriter& w, const ai::ModelInfo& m) {
   w.begin_object()
       .field("id", full_name(m))
@@ -181,7 +194,7 @@ void write_model(JsonWriter& w, Dialect dialect, const ai::ModelInfo& m) {
 
 Task<void> get_models(Call call) {
   const Dialect dialect = dialect_of_models(call.exchange.request());
-  const auto models = co_await call.shard.gateway->models();
+  const auto models = co_await models_for(call);
   std::string out;
   JsonWriter w(out);
   w.begin_object();
@@ -208,7 +221,7 @@ Task<void> get_models(Call call) {
 
 Task<void> get_model(Call call) {
   const Dialect dialect = dialect_of_models(call.exchange.request());
-  const auto models = co_await call.shard.gateway->models();
+  const auto models = co_await models_for(call);
   for (const ai::ModelInfo& m : models) {
     if (full_name(m) != call.id && m.name != call.id) continue;
     std::string out;
@@ -247,7 +260,7 @@ Task<std::string> from_ollama(Call& call, ai::RawRequest request) {
 Task<void> get_tags(Call call) {
   ai::RawRequest request = ollama_request("GET", "/api/tags");
   const std::string own = co_await from_ollama(call, std::move(request));
-  const auto models = co_await call.shard.gateway->models();
+  const auto models = co_await models_for(call);
   std::string out;
   JsonWriter w(out);
   w.begin_object().key("models").begin_array();
@@ -287,7 +300,7 @@ Task<void> post_show(Call call) {
   const auto parsed = JsonValue::parse(*body);
   std::string name =
       parsed.ok() ? (*parsed)["model"].string_or((*parsed)["name"].string_or("")) : "";
-  const auto models = co_await call.shard.gateway->models();
+  const auto models = co_await models_for(call);
   const auto found = std::find_if(models.begin(), models.end(), [&name](const ai::ModelInfo& m) {
     return full_name(m) == name || m.name == name || m.name == name + ":latest";
   });
@@ -316,7 +329,6 @@ Task<void> post_show(Call call) {
   }
   co_await respond_json(call.exchange, std::move(out));
 }
-
 
 }  // namespace
 

@@ -19,9 +19,11 @@
 #include "page_js.h"
 #include "server/cache_routes.h"
 #include "server/call.h"
+#include "server/key_routes.h"
 #include "server/ndjson_stream.h"
 #include "server/openapi.h"
 #include "server/responses.h"
+#include "server/usage_routes.h"
 
 namespace samplemind::server {
 
@@ -459,6 +461,30 @@ const std::vector<Route>& routes() {
       {{"GET", "/api/v1/config", "admin", "The configuration, secrets masked", "", "", kJson,
         "Configuration"},
        get_config},
+      {{"GET", "/api/v1/keys", "admin", "Virtual keys, without their secrets", "", "", kJson,
+        "Keys"},
+       [](Call call) { return get_keys(call.shard, call.exchange); }},
+      {{"POST", "/api/v1/keys", "admin", "Make a virtual key; its secret is told this once", "",
+        "KeyWish", kJson, "KeyIssue"},
+       [](Call call) { return post_key(call.shard, call.exchange); }},
+      {{"POST", "/api/v1/keys/{id}/rotate", "admin",
+        "A new secret for a key (its id, or a name that only it has)", "", "KeyRotation", kJson,
+        "KeyIssue"},
+       [](Call call) { return post_key_rotate(call.shard, call.exchange, std::move(call.id)); }},
+      {{"POST", "/api/v1/keys/{id}/revoke", "admin", "The key opens nothing any more", "", "",
+        kJson, "KeyIssue"},
+       [](Call call) { return post_key_revoke(call.shard, call.exchange, std::move(call.id)); }},
+      {{"GET", "/api/v1/usage", "admin", "Requests, tokens, cost and savings; budgets as they stand",
+        "by:string:model, key or day;days:integer:1 to 3660, today included", "", kJson, "Usage"},
+       [](Call call) { return get_usage(call.shard, call.exchange); }},
+      {{"GET", "/api/v1/requests", "admin",
+        "The last model requests, newest first; their texts only with log.bodies",
+        "limit:integer:1 to 1000", "", kJson, "Requests"},
+       [](Call call) { return get_requests(call.shard, call.exchange); }},
+      {{"POST", "/api/v1/route", "admin",
+        "Where a request (OpenAI's form) would go, and why; nothing is asked", "", "ChatRequest",
+        kJson, "RouteReport"},
+       [](Call call) { return post_route(call.shard, call.exchange); }},
       {{"GET", "/healthz", "admin", "Alive", "", "", kJson, "Health"}, get_health},
       {{"GET", "/readyz", "admin", "Ready for requests; 503 before", "", "", kJson, "Health"},
        get_ready},
@@ -518,7 +544,8 @@ Task<void> not_found(Exchange& exchange, std::string allowed) {
 
 Task<void> dispatch(EngineShard& shard, const SecurityPolicy& policy, Exchange& exchange) {
   const net::RequestHead& request = exchange.request();
-  if (auto refusal = check_request(request, policy)) {
+  Caller caller;
+  if (auto refusal = check_request(request, policy, &caller)) {
     co_await respond_refusal(exchange, refusal->status, refusal->title, refusal->detail);
     co_return;
   }
@@ -530,7 +557,7 @@ Task<void> dispatch(EngineShard& shard, const SecurityPolicy& policy, Exchange& 
     std::string id;
     if (!fits(route.doc.path, path, id)) continue;
     if (route.doc.method == method) {
-      Call call{shard, exchange, std::move(id)};
+      Call call{shard, exchange, std::move(id), std::move(caller)};
       if (route.work != nullptr) {
         co_await run_work(std::move(call), route.work, route.body_max);
       } else {

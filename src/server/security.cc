@@ -42,7 +42,67 @@ bool is_public(std::string_view path) {
          path == "/favicon.ico";
 }
 
+std::string_view given_key(const net::Headers& headers) {
+  for (const char* name : {"x-api-key", "x-goog-api-key"}) {
+    if (const auto given = headers.get(name); given && !given->empty()) return *given;
+  }
+  std::string_view authorization = headers.get("authorization").value_or("");
+  if (authorization.size() <= 7 || lower(authorization.substr(0, 7)) != "bearer ") return {};
+  authorization.remove_prefix(7);
+  while (authorization.starts_with(' ')) authorization.remove_prefix(1);
+  return authorization;
+}
+
+// What a virtual key with `library` opens besides models.
+bool is_library_path(std::string_view path) {
+  return path.starts_with("/api/v1/samples") || path == "/api/v1/ask" ||
+         path == "/api/v1/providers" || path == "/api/v1/models" || path == "/api/v1/status";
+}
+
+std::optional<Refusal> check_key(const net::RequestHead& r, const SecurityPolicy& policy,
+                                 Caller* caller) {
+  const std::string_view path = r.path();
+  const bool model = is_model_path(path);
+  const bool virtual_keys = policy.keys != nullptr && policy.keys->any();
+  const bool needed = !policy.api_key.empty() || policy.exposed || (virtual_keys && model);
+  if (!needed) return std::nullopt;
+  const std::string_view given = given_key(r.headers);
+  if (given.empty())
+    return Refusal{401, "Key needed",
+                   "send a key of this server as 'Authorization: Bearer KEY', 'x-api-key: KEY' or "
+                   "'x-goog-api-key: KEY'"};
+  if (!policy.api_key.empty() && equal_constant_time(given, policy.api_key)) return std::nullopt;
+  if (policy.keys != nullptr) {
+    const ai::KeyStore::Found found = policy.keys->find(given);
+    using Verdict = ai::KeyStore::Verdict;
+    if (found.verdict == Verdict::kExpired)
+      return Refusal{401, "Key expired", "this key is expired"};
+    if (found.verdict == Verdict::kRevoked)
+      return Refusal{401, "Key revoked", "this key is revoked"};
+    if (found.verdict == Verdict::kGood) {
+      if (!model && !(found.key->library && is_library_path(path)))
+        return Refusal{403, "Not with this key",
+                       found.key->library
+                           ? "this key opens models, the library and the coach, nothing else"
+                           : "this key opens models, nothing else; 'samplemind keys create "
+                             "--library' makes one that opens the library, too"};
+      if (caller != nullptr) caller->key = found.key;
+      return std::nullopt;
+    }
+  }
+  return Refusal{401, "Wrong key", "the key is not one of this server's"};
+}
+
 }  // namespace
+
+bool is_model_path(std::string_view path) {
+  if (path.starts_with("/v1/") || path.starts_with("/v1beta/")) return true;
+  for (const char* ollama : {"/api/chat", "/api/generate", "/api/embed", "/api/embeddings",
+                             "/api/tags", "/api/show", "/api/ps", "/api/version"}) {
+    if (path == ollama) return true;
+  }
+  return false;
+}
 
 bool equal_constant_time(std::string_view a, std::string_view b) {
   // Digests have one length, so that not even the key's length shows.
@@ -59,7 +119,8 @@ bool is_loopback_host(std::string_view host) {
          (host.starts_with("127.") && is_address(std::string(host)));
 }
 
-std::optional<Refusal> check_request(const net::RequestHead& r, const SecurityPolicy& policy) {
+std::optional<Refusal> check_request(const net::RequestHead& r, const SecurityPolicy& policy,
+                                     Caller* caller) {
   const std::string host = host_part(r.authority);
   // A page elsewhere can point a name of its own at this machine (DNS rebinding): names are
   // answered only when they are known to be ours. An address literal cannot be rebound.
@@ -72,7 +133,8 @@ std::optional<Refusal> check_request(const net::RequestHead& r, const SecurityPo
                        "'; add it to server.allowed_hosts if it should"};
 
   const std::string_view path = r.path();
-  const bool guarded = is_write(r) || path.starts_with("/api/") || path.starts_with("/v1/") || path.starts_with("/v1beta/");
+  const bool guarded = is_write(r) || path.starts_with("/api/") || path.starts_with("/v1/") ||
+                       path.starts_with("/v1beta/");
   if (guarded) {
     const std::string site = lower(r.headers.get("sec-fetch-site").value_or(""));
     if (!site.empty() && site != "same-origin" && site != "none")
@@ -86,16 +148,8 @@ std::optional<Refusal> check_request(const net::RequestHead& r, const SecurityPo
                        "requests from the origin '" + std::string(*origin) + "' are not accepted"};
     }
   }
-  if (!policy.api_key.empty() && !is_public(path)) {
-    std::string_view given = r.headers.get("x-api-key").value_or("");
-    const std::string_view authorization = r.headers.get("authorization").value_or("");
-    if (given.empty() && authorization.size() > 7 && lower(authorization.substr(0, 7)) == "bearer ")
-      given = authorization.substr(7);
-    if (given.empty())
-      return Refusal{401, "Key needed",
-                     "send this server's key as 'Authorization: Bearer KEY' or 'x-api-key: KEY'"};
-    if (!equal_constant_time(given, policy.api_key))
-      return Refusal{401, "Wrong key", "the key is not this server's"};
+  if (!is_public(path)) {
+    if (auto refused = check_key(r, policy, caller)) return refused;
   }
   // After the key, so that the order of the refusals tells strangers nothing.
   if (is_write(r) &&

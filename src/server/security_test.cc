@@ -140,6 +140,68 @@ TEST(Security, WithAKeyEverythingButTheShellNeedsIt) {
   EXPECT_EQ(status(w, policy), 401);
 }
 
+net::RequestHead with(net::RequestHead r, const char* name, const std::string& value) {
+  r.headers.add(name, value);
+  return r;
+}
+
+TEST(Security, VirtualKeysOpenModelsInEachStyle) {
+  auto keys = ai::KeyStore::in_memory();
+  SecurityPolicy policy;
+  policy.keys = keys.get();
+  const net::RequestHead chat = post("localhost", "/v1/chat/completions");
+  EXPECT_EQ(status(chat, policy), 200) << "no key was made: none is needed on this machine";
+  EXPECT_EQ(status(with(chat, "authorization", "Bearer whatever"), policy), 200);
+  ai::VirtualKey wanted;
+  wanted.name = "ann";
+  const std::string secret = keys->create(wanted)->secret;
+  for (const char* path : {"/v1/chat/completions", "/v1/messages",
+                           "/v1beta/models/gemini-2.5-flash:generateContent", "/api/chat"}) {
+    const net::RequestHead r = post("localhost", path);
+    EXPECT_EQ(status(r, policy), 401) << path;
+    EXPECT_EQ(status(with(r, "authorization", "Bearer whatever"), policy), 401) << path;
+    for (const auto& [name, value] :
+         std::vector<std::pair<const char*, std::string>>{{"authorization", "Bearer " + secret},
+                                                          {"x-api-key", secret},
+                                                          {"x-goog-api-key", secret}}) {
+      Caller caller;
+      EXPECT_FALSE(check_request(with(r, name, value), policy, &caller)) << path << name;
+      ASSERT_TRUE(caller.key);
+      EXPECT_EQ(caller.key->name, "ann");
+    }
+    EXPECT_EQ(status(post("localhost", std::string(path) + "?key=" + secret), policy), 401);
+  }
+  EXPECT_EQ(status(get("localhost"), policy), 200) << "the page works as before on this machine";
+  ASSERT_TRUE(keys->revoke("ann").ok());
+  EXPECT_EQ(status(with(chat, "x-api-key", secret), policy), 200) << "no key is left: open again";
+}
+
+TEST(Security, VirtualKeysOpenNothingElse) {
+  auto keys = ai::KeyStore::in_memory();
+  ai::VirtualKey wanted;
+  wanted.name = "ann";
+  const std::string plain = keys->create(wanted)->secret;
+  wanted.library = true;
+  const std::string library = keys->create(wanted)->secret;
+  SecurityPolicy policy{"the-servers-own-key", {}, keys.get(), true};
+  for (const char* path : {"/api/v1/keys", "/api/v1/config", "/api/v1/requests", "/metrics"}) {
+    EXPECT_EQ(status(with(get("localhost", path), "x-api-key", plain), policy), 403) << path;
+    EXPECT_EQ(status(with(get("localhost", path), "x-api-key", library), policy), 403) << path;
+    EXPECT_EQ(status(with(get("localhost", path), "x-api-key", "the-servers-own-key"), policy),
+              200);
+  }
+  EXPECT_EQ(status(with(get("localhost", "/api/v1/samples/3"), "x-api-key", plain), policy), 403);
+  EXPECT_EQ(status(with(get("localhost", "/api/v1/samples/3"), "x-api-key", library), policy), 200);
+  EXPECT_EQ(
+      status(with(get("localhost", "/v1/models"), "x-api-key", "the-servers-own-key"), policy),
+      200);
+  // Without a key of its own the server gives its inner rooms to nobody from outside.
+  policy.api_key.clear();
+  EXPECT_EQ(status(get("localhost", "/api/v1/config"), policy), 401);
+  EXPECT_EQ(status(with(get("localhost", "/api/v1/config"), "x-api-key", plain), policy), 403);
+  EXPECT_EQ(status(with(get("localhost", "/v1/models"), "x-api-key", plain), policy), 200);
+}
+
 TEST(Security, EqualComparesAllBytes) {
   EXPECT_TRUE(equal_constant_time("", ""));
   EXPECT_TRUE(equal_constant_time("abc", "abc"));

@@ -1,6 +1,7 @@
 #include "server/service.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <thread>
@@ -51,12 +52,15 @@ std::optional<RunFile> read_run_file(const fs::path& home, bool* stale) {
   return r;
 }
 
-Result<void> check_exposure(const std::string& host, const std::string& api_key) {
-  if (is_loopback_host(host) || !api_key.empty()) return ok();
+Result<void> check_exposure(const std::string& host, const std::string& api_key,
+                            bool virtual_keys) {
+  if (is_loopback_host(host) || !api_key.empty() || virtual_keys) return ok();
   return Error(
       ErrorCode::kPermissionDenied,
       "listening on " + host + " would let others on the network use this service without a key",
-      "set server.api_key (SAMPLEMIND_SERVER_API_KEY), or listen on 127.0.0.1");
+      "set server.api_key (SAMPLEMIND_SERVER_API_KEY) or make a virtual key (samplemind keys "
+      "create), "
+      "or listen on 127.0.0.1");
 }
 
 Result<int> run_service(Engine& engine) {
@@ -66,6 +70,8 @@ Result<int> run_service(Engine& engine) {
   sigaddset(&signals, SIGINT);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  // A core dump would hold the providers' keys.
+  ::prctl(PR_SET_DUMPABLE, 0);
 
   const Config& config = engine.config;
   net::ServerOptions options;
@@ -82,8 +88,9 @@ Result<int> run_service(Engine& engine) {
   options.refusal = refusal_body;
   options.tls.certificate_file = config.string("server.tls_certificate");
   options.tls.key_file = config.string("server.tls_key");
-  SecurityPolicy policy{config.string("server.api_key"), config.list("server.allowed_hosts")};
-  SM_CHECK_OK(check_exposure(options.host, policy.api_key));
+  SecurityPolicy policy{config.string("server.api_key"), config.list("server.allowed_hosts"),
+                        engine.keys.get(), !is_loopback_host(options.host)};
+  SM_CHECK_OK(check_exposure(options.host, policy.api_key, engine.keys->any()));
   SM_CHECK_OK(make_private_dir(engine.home / "run"));
   auto lock = FileLock::acquire(engine.home / "run" / "lock");
   if (!lock.ok()) {

@@ -26,8 +26,10 @@ struct RunFile {
 // dead process was found.
 std::optional<RunFile> read_run_file(const std::filesystem::path& home, bool* stale = nullptr);
 
-// kPermissionDenied when `host` reaches beyond this machine and no key is set.
-Result<void> check_exposure(const std::string& host, const std::string& api_key);
+// kPermissionDenied when `host` reaches beyond this machine and there is no key: neither the
+// server's own nor a virtual one.
+Result<void> check_exposure(const std::string& host, const std::string& api_key,
+                            bool virtual_keys = false);
 
 // Serves until SIGTERM or SIGINT, then lets running requests finish for at most 10 s. REQUIRES:
 // called on the main thread before other threads that should not see these signals. Gives the

@@ -18,7 +18,7 @@ net::Headers answer_headers(const Plan& p, const Flight& flight, CacheState stat
   headers.add("content-type", content_type(p.form));
   headers.add("x-samplemind-cache", cache_state_name(state));
   if (p.use_cache) headers.add("x-samplemind-cache-key", p.key.hex());
-  headers.add("x-samplemind-model", model_header(flight.provider, p.model));
+  headers.add("x-samplemind-model", model_header(flight.provider, flight.model.empty() ? p.model : flight.model));
   if (p.form.stream) {
     headers.add("cache-control", "no-cache");
     headers.add("x-accel-buffering", "no");

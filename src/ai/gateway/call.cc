@@ -12,33 +12,15 @@ namespace samplemind::ai {
 
 namespace {
 
-constexpr int64_t kRetryPauseMaxMs = 10000;
-constexpr int64_t kRetryAfterMaxMs = 60000;  // a provider that asks for more is not waited for
-constexpr size_t kTailBytesMax = 64u << 10;
 constexpr size_t kModelsKnownMax = 1024;  // whose health is remembered; clients choose names
 constexpr double kRetryShare = 0.2;       // retries, of a provider's calls
 constexpr double kRetryReserve = 10;
-
-int64_t elapsed_ms(SteadyTime since, const Clock& clock) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(clock.steady() - since).count();
-}
-
-UpstreamError paused_error(const Flight& flight, const Plan& p, std::chrono::milliseconds wait) {
-  UpstreamError e;
-  e.status = 503;
-  e.code = "upstream_paused";
-  e.retry_after_ms = std::max<int64_t>(1, wait.count());
-  e.message = flight.provider + ": '" + p.model +
-              "' failed too often lately and is asked again in " +
-              std::to_string((*e.retry_after_ms + 999) / 1000) + " s";
-  return e;
-}
 
 }  // namespace
 
 FlightPtr Caller::join(const Plan& p, CacheState& state) {
   if (p.use_cache) {
-    if (const auto it = flights_.find(p.key);
+    if (const auto it = flights_.find(p.flight_key);
         it != flights_.end() && !it->second->cancel.cancelled()) {
       core_->coalesced.add();
       state = CacheState::kCoalesced;
@@ -49,8 +31,8 @@ FlightPtr Caller::join(const Plan& p, CacheState& state) {
   flight->provider = p.provider->name();
   if (p.use_cache) {
     flight->id = core_->flights.next_id();
-    flights_[p.key] = flight;
-    if (auto leader = core_->flights.claim(p.key, me(*flight))) {
+    flights_[p.flight_key] = flight;
+    if (auto leader = core_->flights.claim(p.flight_key, me(*flight))) {
       core_->coalesced.add();
       state = CacheState::kCoalesced;
       tasks_.start(follow(flight, std::move(*leader), p));
@@ -109,13 +91,14 @@ net::Task<void> Caller::follow(FlightPtr flight, FlightLeader leader, Plan p) {
     auto followed = std::make_shared<FollowedFlight>(flight);
     const uint64_t id = core_->flights.next_id();
     const std::weak_ptr<FollowedFlight> there = followed;
-    const bool told = leader.loop.post([leader, home = loop_.poster(), there, id, key = p.key] {
-      if (*leader.alive) {
-        leader.caller->attach(key, leader.flight, RemoteFollower(home, there, id));
-      } else {
-        RemoteFollower::lose(home, there);
-      }
-    });
+    const bool told =
+        leader.loop.post([leader, home = loop_.poster(), there, id, key = p.flight_key] {
+          if (*leader.alive) {
+            leader.caller->attach(key, leader.flight, RemoteFollower(home, there, id));
+          } else {
+            RemoteFollower::lose(home, there);
+          }
+        });
     if (!told) followed->lost = true;
     std::function<void()> wake = [f = followed.get()] { f->event.notify(); };
     const auto registration = flight->cancel.on_cancel(std::move(wake));
@@ -127,7 +110,7 @@ net::Task<void> Caller::follow(FlightPtr flight, FlightLeader leader, Plan p) {
       break;
     }
     if (flight->cancel.cancelled()) {
-      leader.loop.post([leader, id, key = p.key] {
+      leader.loop.post([leader, id, key = p.flight_key] {
         if (*leader.alive) leader.caller->detach(key, leader.flight, id);
       });
       error = UpstreamError{};
@@ -149,7 +132,7 @@ net::Task<void> Caller::follow(FlightPtr flight, FlightLeader leader, Plan p) {
       }
     }
     flight->restart();
-    auto next = core_->flights.claim(p.key, me(*flight));
+    auto next = core_->flights.claim(p.flight_key, me(*flight));
     if (!next) {
       co_await fly(flight, std::move(p));
       co_return;
@@ -157,12 +140,12 @@ net::Task<void> Caller::follow(FlightPtr flight, FlightLeader leader, Plan p) {
     leader = std::move(*next);
   }
   flight->answer.provider = flight->provider;
-  forget(p.key, flight);
+  forget(p.flight_key, flight);
   flight->end(std::move(error));
 }
 
 void Caller::refresh_behind(const Plan& p) {
-  if (flights_.contains(p.key)) return;
+  if (flights_.contains(p.flight_key)) return;
   core_->refreshes.add();
   CacheState state = CacheState::kMiss;
   tasks_.start(hold(join(p, state)));
@@ -184,106 +167,6 @@ std::shared_ptr<ModelHealth> Caller::health_of(const Plan& p) {
 
 CallBudget& Caller::retries_of(const std::string& provider) {
   return retries_.try_emplace(provider, kRetryShare, kRetryReserve).first->second;
-}
-
-void Caller::judge(ModelHealth& health, const std::optional<UpstreamError>& error) {
-  const SteadyTime now = core_->clock.steady();
-  if (!error) {
-    health.breaker.success(now);
-  } else if (error->status >= 500 && error->code != "upstream_key_refused") {
-    health.breaker.failure(now);
-  } else {
-    health.breaker.neither();
-  }
-}
-
-net::Task<void> Caller::fly(FlightPtr flight, Plan p) {
-  const std::shared_ptr<ModelHealth> health = health_of(p);
-  const SteadyTime begin = core_->clock.steady();
-  SteadyTime try_begin = begin;
-  flight->on_content = [this, begin, &try_begin, health] {
-    const SteadyTime now = core_->clock.steady();
-    core_->first_token.observe(std::chrono::duration<double>(now - begin).count());
-    health->first_content.add(now - try_begin);
-  };
-  retries_of(flight->provider).earn(begin);
-  std::optional<UpstreamError> error;
-  for (int64_t attempt = 1;; ++attempt) {
-    try_begin = core_->clock.steady();
-    if (core_->settings.breaker && !health->breaker.allow(try_begin)) {
-      core_->upstream_paused.add();
-      // What the tries before said tells more than that no other follows.
-      if (!error) error = paused_error(*flight, p, health->breaker.until_probe(try_begin));
-      break;
-    }
-    core_->upstream_calls.add();
-    CallOptions options;
-    options.model = p.model;
-    options.stream = p.request->stream;
-    options.headers = p.forward;
-    options.total_timeout = std::chrono::milliseconds(std::max<int64_t>(1, left_ms(begin)));
-    options.cancel = flight->cancel;
-    // A second try of a request with tools could act twice.
-    const auto p95 = core_->settings.hedge && !p.request->has_tools() && attempt == 1
-                         ? health->first_content.p95()
-                         : std::nullopt;
-    if (p95) {
-      error = co_await race(flight, p, std::move(options), *p95, health);
-    } else {
-      error = co_await p.provider->chat(*client_, *p.request, std::move(options), *flight);
-    }
-    if (core_->settings.breaker) judge(*health, error);
-    if (!error) break;
-    core_->upstream_errors.add();
-    if (!error->retry || flight->content || attempt >= core_->settings.attempts ||
-        flight->cancel.cancelled())
-      break;
-    const int64_t pause_ms = retry_pause_ms(attempt, *error);
-    if (pause_ms >= left_ms(begin) || pause_ms > kRetryAfterMaxMs) break;
-    if (!retries_of(flight->provider).spend(core_->clock.steady())) {
-      core_->retries_saved.add();
-      break;
-    }
-    log::info("upstream retry", {{"provider", flight->provider},
-                                 {"model", p.model},
-                                 {"attempt", attempt},
-                                 {"status", error->status},
-                                 {"pause_ms", pause_ms}});
-    flight->restart();
-    const bool slept =
-        co_await loop_.sleep_for(std::chrono::milliseconds(pause_ms), flight->cancel);
-    if (!slept) break;
-  }
-  flight->on_content = nullptr;
-  flight->answer.provider = flight->provider;
-  if (flight->too_large) {
-    error = UpstreamError{};
-    error->code = "upstream_answer_too_large";
-    error->message = flight->provider + ": the answer is larger than 32 MiB";
-  }
-  if (!error) {
-    account(*flight, p);
-    const bool keep = flight->answer.complete() ||
-                      (core_->settings.keep_length && flight->answer.cut_by_length());
-    if (p.use_cache && flight->choices == 1 && keep) cache_->store(*flight, p);
-  } else if (error->code != "cancelled") {
-    log::warn("upstream failed", {{"provider", flight->provider},
-                                  {"model", p.model},
-                                  {"status", error->status},
-                                  {"error", error->message}});
-  }
-  if (error && p.use_cache && core_->settings.negative_ms > 0 && NegativeCache::lasting(*error))
-    core_->negative.put(p.key, *error, core_->clock.unix_ms(), core_->settings.negative_ms);
-  forget(p.key, flight);
-  std::unique_ptr<net::ClientResponse> tail = std::move(flight->tail);
-  flight->end(std::move(error));
-  flight.reset();
-  // All is told; what may follow is the transfer's end, after which the connection serves again.
-  for (size_t read = 0; tail && read < kTailBytesMax;) {
-    const auto piece = co_await tail->read_some();
-    if (!piece.ok() || piece->empty()) break;
-    read += piece->size();
-  }
 }
 
 net::Task<std::optional<UpstreamError>> Caller::race(FlightPtr flight, const Plan& p,
@@ -310,6 +193,8 @@ net::Task<std::optional<UpstreamError>> Caller::race(FlightPtr flight, const Pla
   }
   core_->hedges.add();
   core_->upstream_calls.add();
+  ++flight->tries;
+  ++flight->hedges_lost;
   auto second = std::make_shared<RacingTry>(*flight, winner);
   second->event = event;
   first->other = second.get();
@@ -334,27 +219,6 @@ net::Task<void> Caller::run_try(FlightPtr flight, Provider* provider,
   racer->done = true;
   racer->event->notify();
   (void)flight;
-}
-
-int64_t Caller::left_ms(SteadyTime begin) const {
-  return core_->settings.total_timeout_ms - elapsed_ms(begin, core_->clock);
-}
-
-int64_t Caller::retry_pause_ms(int64_t attempt, const UpstreamError& error) {
-  const int64_t ceiling =
-      std::min(core_->settings.backoff_ms << std::min<int64_t>(attempt - 1, 10), kRetryPauseMaxMs);
-  const int64_t pause_ms =
-      std::uniform_int_distribution<int64_t>(0, std::max<int64_t>(1, ceiling))(random_);
-  return std::max(pause_ms, error.retry_after_ms.value_or(0));
-}
-
-void Caller::account(Flight& flight, const Plan& p) {
-  flight.cost_microusd = cost_microusd(flight.provider, p.model, flight.answer.usage);
-  core_->input_tokens.add(
-      static_cast<uint64_t>(std::max<int64_t>(0, flight.answer.usage.input_tokens)));
-  core_->output_tokens.add(
-      static_cast<uint64_t>(std::max<int64_t>(0, flight.answer.usage.output_tokens)));
-  core_->cost_microusd_total.add(static_cast<uint64_t>(flight.cost_microusd.value_or(0)));
 }
 
 }  // namespace samplemind::ai

@@ -28,8 +28,12 @@ inline constexpr double kHedgeReserve = 2;
 struct ModelHealth {
   CircuitBreaker breaker;
   LatencyWindow first_content;
+  int shown_state = -1;  // of the breaker, in the metrics
   CallBudget hedges{kHedgeShare, kHedgeReserve};
 };
+
+// The tokens that are set aside for an answer: what the request allows, else what is usual.
+int64_t reserved_output_tokens(const Plan& p, const Candidate& c, const PriceTable& prices);
 
 class Caller {
  public:
@@ -46,7 +50,13 @@ class Caller {
   void refresh_behind(const Plan& p);
 
  private:
+  // Asks one candidate after the other until one answers or none may follow.
   net::Task<void> fly(FlightPtr flight, Plan p);
+  // All tries at the plan's provider and model; nothing when it answered. `others`: candidates that
+  // would follow, which make waiting here less worth.
+  net::Task<std::optional<UpstreamError>> ask_model(FlightPtr flight, const Plan& p, size_t others,
+                                                    SteadyTime begin);
+  void set_breaker(ModelHealth& health, const std::string& model);
   // Is fed by the leader on another loop; flies itself when that one is gone.
   net::Task<void> follow(FlightPtr flight, FlightLeader leader, Plan p);
   net::Task<void> hold(FlightPtr flight);
@@ -72,7 +82,8 @@ class Caller {
   int64_t left_ms(SteadyTime begin) const;
   // Exponential with full jitter; never sooner than the provider asks.
   int64_t retry_pause_ms(int64_t attempt, const UpstreamError& error);
-  void account(Flight& flight, const Plan& p);
+  // What the tries at the plan's model did cost, also when they failed.
+  void account(Flight& flight, const Plan& p, int tries, bool failed);
 
   GatewayCore* core_;
   net::Loop& loop_;

@@ -71,6 +71,7 @@ GatewayCore::GatewayCore(const Config& config, Metrics& metrics, const Clock& cl
   settings.attempts = std::clamp<int64_t>(config.integer("ai.attempts"), 1, 10);
   settings.breaker = config.boolean("ai.breaker");
   settings.hedge = config.boolean("ai.hedge");
+  settings.attempts_total = std::clamp<int64_t>(config.integer("ai.attempts_total"), 1, 50);
   settings.backoff_ms = config.duration_ms("ai.backoff");
   settings.total_timeout_ms = config.duration_ms("ai.total_timeout");
 
@@ -125,11 +126,13 @@ void GatewayCore::cache_import(const RecordPtr& record) {
 
 void GatewayCore::flush() {
   if (disk) disk->flush();
+  books_->ledger->flush();
 }
 
 Result<std::shared_ptr<Gateway>> Gateway::create(const Config& config,
                                                  const std::filesystem::path& cache_folder,
-                                                 Metrics& metrics, const Clock& clock) {
+                                                 Metrics& metrics, const Clock& clock,
+                                                 const std::filesystem::path& data_folder) {
   const std::string sampling = config.string("cache.sampling");
   if (sampling != "cache" && sampling != "bypass") {
     return Error(ErrorCode::kInvalidArgument,
@@ -167,6 +170,7 @@ Result<std::shared_ptr<Gateway>> Gateway::create(const Config& config,
       return std::move(client).error().with_context("cache.redis");
   }
   auto core = std::make_shared<GatewayCore>(config, metrics, clock);
+  SM_TRY(core->books_, Books::open(config, data_folder, metrics, clock));
   if (core->settings.cache_enabled) core->redis = std::move(redis);
   const uint64_t disk_bytes = config.bytes("cache.disk");
   if (core->settings.cache_enabled && disk_bytes > 0 && !cache_folder.empty()) {

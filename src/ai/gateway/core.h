@@ -14,6 +14,7 @@
 #include "ai/cache/memory.h"
 #include "ai/cache/redis.h"
 #include "ai/gateway.h"
+#include "ai/gateway/books.h"
 #include "ai/gateway/flights.h"
 #include "ai/gateway/negative.h"
 #include "base/thread_pool.h"
@@ -28,7 +29,8 @@ struct Settings {
   int64_t stale_ms = 0;
   int64_t negative_ms = 0;
   bool keep_length = false;
-  int64_t attempts = 3;
+  int64_t attempts = 3;        // at one model
+  int64_t attempts_total = 8;  // of one request
   bool breaker = true;
   bool hedge = false;
   int64_t backoff_ms = 1000;
@@ -44,6 +46,7 @@ class GatewayCore final : public Gateway {
   GatewayCore(const Config& config, Metrics& metrics, const Clock& clock_in);
 
   CacheStats cache_stats() const override;
+  Books& books() override { return *books_; }
   void flush() override;
   CacheAdmin cache_admin() override { return CacheAdmin(memory, disk.get()); }
   void cache_import(const RecordPtr& record) override;
@@ -61,6 +64,7 @@ class GatewayCore final : public Gateway {
   std::unique_ptr<DiskCache> disk;
   std::optional<RedisCacheOptions> redis;  // each shard has its own connections
   RedisCounters redis_counters;
+  std::unique_ptr<Books> books_;  // never null once made
   NegativeCache negative;
   FlightTable flights;
   ThreadPool disk_readers{"cache-read", 1, 1024};

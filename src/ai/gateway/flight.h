@@ -36,7 +36,11 @@ class Flight final : public ChatSink {
   bool wanted() const { return !followers.empty() || !remotes.empty(); }
 
   uint64_t id = 0;  // in the table of flights
-  std::string provider;
+  std::string provider, model;  // who answers
+  std::string route;            // how it came to that, when the first did not
+  int tries = 0;
+  int hedges_lost = 0;     // second tries that were called off; their input is paid for
+  bool estimated = false;  // usage and cost are estimates
   std::vector<ChatDelta> deltas;
   ChatAnswer answer;
   std::string native_body;  // the answer whole as the upstream sent it; empty: it was streamed

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ai/gateway/resolve.h"
+#include "ai/gateway/route_wishes.h"
 #include "ai/gateway/wishes.h"
 #include "net/offload.h"
 
@@ -49,6 +50,7 @@ Digest AnswerCache::seen_digest(const CallContext& context, const ChatRoute& rou
   h.update_field(context.tenant);
   h.update_field(wishes.cache_namespace);
   h.update_field(answer_changing_headers(context.headers));
+  h.update_field(routing_scope(context));
   h.update(body);
   return h.finish();
 }
@@ -74,7 +76,7 @@ void AnswerCache::remember(const Digest& seen_key, std::string_view body, const 
   const uint64_t bit = quick_hash(body) % kSeenBits;
   seen_bits_[bit / 64] |= uint64_t{1} << (bit % 64);
   // Names that were resolved by a provider's list are resolved again once the list is.
-  seen_[seen_key] = {p.key, p.form, core_->clock.unix_ms() + kModelListMs};
+  seen_[seen_key] = {p.key, p.form, core_->clock.unix_ms() + kModelListMs, p.route};
 }
 
 bool AnswerCache::acceptable(const CacheRecord& r, int64_t max_age_ms) const {

@@ -30,6 +30,7 @@ class AnswerCache {
     Digest key;
     Form form;
     int64_t until_ms;
+    std::string route;
   };
   Digest seen_digest(const CallContext& context, const ChatRoute& route, const ClientWishes& wishes,
                      std::string_view body) const;

@@ -1,6 +1,19 @@
 #include "ai/gateway/plan.h"
 
+#include "ai/fingerprint.h"
+
 namespace samplemind::ai {
+
+Digest key_of(const Plan& p, const Provider& provider_in, std::string_view model) {
+  FingerprintScope scope;
+  const std::string provider = provider_in.name() + " " + provider_in.endpoint();
+  scope.tenant = p.tenant;
+  scope.cache_namespace = p.cache_namespace;
+  scope.provider = provider;
+  scope.model = model;
+  scope.headers = p.scope_headers;
+  return fingerprint_canonical(scope, canonical_request(*p.request));
+}
 
 Failure to_failure(const UpstreamError& e) {
   return {e.status, e.type, e.code, e.message, e.retry_after_ms};
@@ -13,6 +26,7 @@ AnswerError to_answer_error(const Failure& f) {
 Error to_error(const Failure& f) {
   ErrorCode code = ErrorCode::kUpstream;
   if (f.status == 400) code = ErrorCode::kInvalidArgument;
+  if (f.status == 403) code = ErrorCode::kPermissionDenied;
   if (f.status == 404) code = ErrorCode::kNotFound;
   if (f.status == 429) code = ErrorCode::kResourceExhausted;
   if (f.status == 499) code = ErrorCode::kCancelled;

@@ -5,20 +5,43 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "ai/dialect/dialect.h"
+#include "ai/keys.h"
 #include "ai/provider.h"
+#include "ai/router.h"
 #include "base/hash.h"
 #include "net/http.h"
 
 namespace samplemind::ai {
 
+// A model that may answer.
+struct Candidate {
+  Provider* provider = nullptr;
+  std::string model;
+  std::string why;  // the rule that named it
+  std::string id() const { return provider->name() + "/" + model; }
+};
+
 struct Plan {
   std::shared_ptr<const ChatRequest> request;  // shared with the call that answers it
   Form form;                                   // of the answer
+  // Who is asked: the first, and the next when that one fails. `provider` and `model` are the one
+  // whose turn it is.
+  std::vector<Candidate> candidates;
   Provider* provider = nullptr;
   std::string model;
-  Digest key;
+  RequestFacts facts;
+  std::string rule, why;             // how it was routed
+  std::string route;                 // in one line, for people
+  std::vector<std::string> skipped;  // who else was thought of, and why not
+  bool chained = false;              // others than the first may answer
+  bool local_only = false;           // nothing of it leaves this machine
+  VirtualKeyPtr key_holder;          // null: nobody in particular
+  Digest key;                        // of the answer in the cache
+  Digest flight_key;                 // of the call: what a chain answers is no named model's answer
+  std::string scope_headers;         // part of the key
   bool use_cache =
       true;  // may be answered from and stored in the cache, and joined with equal ones
   bool read_cache = true;
@@ -31,6 +54,9 @@ struct Plan {
   std::string cache_namespace;
   std::string note;  // why the cache is not used
 };
+
+// The key of this request's answer by `provider`'s `model`.
+Digest key_of(const Plan& p, const Provider& provider, std::string_view model);
 
 // As a client is told, in its own dialect.
 struct Failure {

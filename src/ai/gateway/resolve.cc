@@ -1,6 +1,11 @@
 #include "ai/gateway/resolve.h"
 
 #include <algorithm>
+#include <cmath>
+
+#include "ai/facts.h"
+#include "ai/gateway/books.h"
+#include "base/hash.h"
 
 namespace samplemind::ai {
 
@@ -29,11 +34,37 @@ std::string close_names(const std::string& asked, const std::vector<std::string>
   return out;
 }
 
+// Whether what is sent there stays on this machine: by the address, not by the provider's name.
+bool stays_here(const Provider& provider) {
+  const auto url = net::Url::parse("http://" + provider.endpoint());
+  return url.ok() &&
+         (url->host == "localhost" || url->host == "::1" || url->host.starts_with("127."));
+}
+
+// Ollama does not list what its models can take; their names tell.
+bool ollama_sees(const std::string& model) {
+  for (const char* part : {"llava", "vision", "-vl", "vl:", "moondream", "minicpm-v", "gemma3",
+                           "llama4", "mistral-small3", "bakllava"}) {
+    if (model.find(part) != std::string::npos) return true;
+  }
+  return false;
+}
+
+void note(Plan& p, const std::string& name, const std::string& why) {
+  if (p.skipped.size() < 2 * kCandidatesMax) p.skipped.push_back(name + ": " + why);
+}
+
 }  // namespace
 
 Resolver::Resolver(const GatewayCore& core, net::Loop& loop, net::Client& client)
     : core_(&core), client_(&client), tasks_(loop) {
   providers_ = make_providers(core_->config);
+  for (const Config::Entry& e : core_->config.entries()) {
+    constexpr std::string_view kEnd = ".default_model";
+    if (e.name.starts_with("ai.") && e.name.ends_with(kEnd))
+      own_default_[e.name.substr(3, e.name.size() - 3 - kEnd.size())] =
+          e.source != ConfigSource::kDefault;
+  }
 }
 
 Provider* Resolver::provider_named(std::string_view name) {
@@ -44,11 +75,89 @@ Provider* Resolver::provider_named(std::string_view name) {
   return nullptr;
 }
 
-net::Task<std::optional<Failure>> Resolver::resolve(Plan& p) {
-  std::string name = p.request->model;
-  if (const auto alias = core_->settings.aliases.find(name); alias != core_->settings.aliases.end())
-    name = alias->second;
-  if (name == "auto") co_return co_await resolve_auto(p);
+net::Task<std::optional<Failure>> Resolver::resolve(Plan& p, const RouteWishes& wishes) {
+  const RouteTable& routes = core_->books_->routes;
+  const std::string& name = p.request->model;
+  const Priority priority = wishes.priority.value_or(routes.default_priority);
+  if (name == "auto") co_return co_await resolve_auto(p, wishes.priority, wishes);
+  if (name.starts_with("auto:")) {
+    const auto said = parse_priority(std::string_view(name).substr(5));
+    if (!said) {
+      co_return Failure{404,
+                        "invalid_request_error",
+                        "model_not_found",
+                        "the model '" + name +
+                            "' does not exist; there is 'auto', 'auto:speed', 'auto:quality' and "
+                            "'auto:cost'",
+                        {}};
+    }
+    co_return co_await resolve_auto(p, said, wishes);
+  }
+  if (const RouteAlias* alias = routes.alias(name))
+    co_return co_await resolve_alias(p, *alias, priority);
+  auto failed = co_await resolve_name(p);
+  if (failed) co_return failed;
+  co_await add_fallbacks(p, priority);
+  co_return settle(p);
+}
+
+net::Task<std::optional<Failure>> Resolver::resolve_auto(Plan& p, std::optional<Priority> said,
+                                                         const RouteWishes& wishes) {
+  Books& books = *core_->books_;
+  const Priority priority = said.value_or(books.routes.default_priority);
+  if (!wishes.task.empty()) p.facts.task_hint = wishes.task;
+  auto task = books.routes.recognise(p.facts);
+  if (!task.ok()) {
+    const std::string hint = task.error().hint();
+    co_return Failure{400,
+                      "invalid_request_error",
+                      "unknown_task",
+                      task.error().message() + (hint.empty() ? "" : "; " + hint),
+                      {}};
+  }
+  const RouteTable::Order order = books.routes.order(task->task, priority);
+  p.rule = order.rule;
+  p.chained = true;
+  p.why = "auto:" + std::string(priority_name(priority)) + ", task " +
+          std::string(task_name(task->task)) + " (" + task->why + "), rule " + order.rule;
+  size_t named = 0;
+  for (size_t i = 0; i < order.targets.size(); ++i) {
+    co_await add_target(p, order.targets[i], priority);
+    if (i + 1 == order.named) named = p.candidates.size();
+  }
+  refine(p, named, priority);
+  // A conversation that has begun stays where it is, as long as it can be answered there.
+  const uint64_t conversation = blake3(p.tenant + "\n" + p.facts.conversation).prefix64();
+  const int64_t now_ms = core_->clock.unix_ms();
+  if (p.facts.goes_on) {
+    if (const auto kept = books.sticky.get(conversation, now_ms)) {
+      const auto at = std::find_if(p.candidates.begin(), p.candidates.end(),
+                                   [&kept](const Candidate& c) { return c.id() == *kept; });
+      if (at != p.candidates.end() && at != p.candidates.begin()) {
+        std::rotate(p.candidates.begin(), at, at + 1);
+        p.why += ", stays with its conversation";
+      }
+    }
+  }
+  if (!p.candidates.empty()) books.sticky.put(conversation, p.candidates.front().id(), now_ms);
+  co_return settle(p);
+}
+
+net::Task<std::optional<Failure>> Resolver::resolve_alias(Plan& p, const RouteAlias& alias,
+                                                          Priority priority) {
+  p.rule = "alias." + p.request->model;
+  p.chained = true;
+  p.why = "alias " + p.request->model;
+  const std::vector<RouteTarget> targets =
+      RouteTable::alias_order(alias, p.tenant + "\n" + p.facts.conversation);
+  for (const RouteTarget& each : targets) co_await add_target(p, each, priority);
+  co_return settle(p);
+}
+
+net::Task<std::optional<Failure>> Resolver::resolve_name(Plan& p) {
+  const std::string& name = p.request->model;
+  p.rule = "named";
+  p.why = "named";
   if (const size_t slash = name.find('/'); slash != std::string::npos) {
     if (Provider* provider = provider_named(name.substr(0, slash))) {
       if (!provider->configured()) {
@@ -59,8 +168,7 @@ net::Task<std::optional<Failure>> Resolver::resolve(Plan& p) {
                               "' is not configured: 'samplemind models' says what to do",
                           {}};
       }
-      p.provider = provider;
-      p.model = name.substr(slash + 1);
+      p.candidates.push_back({provider, name.substr(slash + 1), "named"});
       co_return std::nullopt;
     }
   }
@@ -72,13 +180,17 @@ net::Task<std::optional<Failure>> Resolver::resolve(Plan& p) {
     if (!list.problem.empty()) unreachable += (unreachable.empty() ? "" : "; ") + list.problem;
     for (const std::string& model : list.names) {
       if (model == name || model == name + ":latest") {
-        p.provider = provider.get();
-        p.model = model;
-        co_return std::nullopt;
+        // Another provider may offer the same; what begins on this machine stays there.
+        const bool would_leave = !p.candidates.empty() &&
+                                 stays_here(*p.candidates.front().provider) &&
+                                 !stays_here(*provider);
+        if (!would_leave) p.candidates.push_back({provider.get(), model, "named"});
+        break;
       }
       known.push_back(model);
     }
   }
+  if (!p.candidates.empty()) co_return std::nullopt;
   if (known.empty() && !unreachable.empty()) {
     co_return Failure{503,
                       "upstream_error",
@@ -87,7 +199,7 @@ net::Task<std::optional<Failure>> Resolver::resolve(Plan& p) {
                           ". 'samplemind models' says what each of them needs",
                       {}};
   }
-  std::string message = "the model '" + p.request->model + "' does not exist";
+  std::string message = "the model '" + name + "' does not exist";
   if (const std::string close = close_names(name, known); !close.empty()) {
     message += "; did you mean " + close + "?";
   } else if (!known.empty()) {
@@ -103,46 +215,218 @@ net::Task<std::optional<Failure>> Resolver::resolve(Plan& p) {
   co_return Failure{404, "invalid_request_error", "model_not_found", message, {}};
 }
 
-net::Task<std::optional<Failure>> Resolver::resolve_auto(Plan& p) {
-  std::string tried;
-  for (const std::string& name : core_->settings.order) {
-    Provider* provider = provider_named(name);
-    if (provider == nullptr || !provider->configured()) continue;
-    const List& list = *co_await listed(*provider);
-    if (list.names.empty()) {
-      const std::string problem =
-          list.problem.empty() ? provider->name() + " has no model" : list.problem;
-      tried += (tried.empty() ? "" : "; ") + problem;
-      continue;
+net::Task<void> Resolver::add_fallbacks(Plan& p, Priority priority) {
+  // Each model once, however they refer to each other.
+  std::vector<std::string> open;
+  for (const Candidate& c : p.candidates) open.push_back(c.id());
+  for (size_t i = 0; i < open.size() && i < kCandidatesMax; ++i) {
+    const std::vector<RouteTarget>* list = core_->books_->routes.fallback(open[i]);
+    if (list == nullptr) continue;
+    for (const RouteTarget& each : *list) {
+      const size_t before = p.candidates.size();
+      co_await add_target(p, each, priority);
+      for (size_t j = before; j < p.candidates.size(); ++j) open.push_back(p.candidates[j].id());
+      p.chained = true;
     }
-    std::vector<std::string> wanted;
-    const std::string preferred = core_->config.string("ai." + provider->name() + ".default_model");
-    if (!preferred.empty()) wanted.push_back(preferred);
-    if (provider->name() == "ollama") {
-      wanted.insert(wanted.end(), core_->settings.recommended.begin(),
-                    core_->settings.recommended.end());
-    }
-    p.provider = provider;
-    p.model = list.names.front();
-    for (const std::string& each : wanted) {
-      // Some list dated names only: "claude-sonnet-4-5" is "claude-sonnet-4-5-20250929".
-      const auto listed_as = std::find_if(
-          list.names.begin(), list.names.end(),
-          [&each](const std::string& n) { return n == each || n.starts_with(each + "-2"); });
-      if (listed_as == list.names.end()) continue;
-      p.model = *listed_as;
-      break;
-    }
-    co_return std::nullopt;
   }
-  co_return Failure{503,
-                    "upstream_error",
-                    "no_provider",
-                    "no AI provider is ready" +
-                        (tried.empty() ? std::string() : " (" + tried + ")") +
-                        ": install Ollama and run 'samplemind pull-models', or set OPENAI_API_KEY, "
-                        "ANTHROPIC_API_KEY or GEMINI_API_KEY",
-                    {}};
+}
+
+std::vector<std::string> Resolver::preferred(const Provider& provider, Priority priority) const {
+  std::vector<std::string> wanted;
+  const std::string& chosen = core_->config.string("ai." + provider.name() + ".default_model");
+  const auto own = own_default_.find(provider.name());
+  if (!chosen.empty() && own != own_default_.end() && own->second) wanted.push_back(chosen);
+  const auto& by_rule = core_->books_->routes.models(provider.name(), priority);
+  wanted.insert(wanted.end(), by_rule.begin(), by_rule.end());
+  if (!chosen.empty()) wanted.push_back(chosen);
+  if (provider.name() == "ollama") {
+    wanted.insert(wanted.end(), core_->settings.recommended.begin(),
+                  core_->settings.recommended.end());
+  }
+  return wanted;
+}
+
+net::Task<void> Resolver::add_target(Plan& p, RouteTarget target, Priority priority) {
+  if (target.provider.empty()) {
+    // A bare name: whoever lists it.
+    for (const auto& provider : providers_) {
+      if (!provider->configured()) continue;
+      const List& list = *co_await listed(*provider);
+      for (const std::string& model : list.names) {
+        if (model != target.model && model != target.model + ":latest") continue;
+        add(p, *provider, model, p.rule);
+        co_return;
+      }
+    }
+    note(p, target.model, "no provider lists it");
+    co_return;
+  }
+  Provider* provider = provider_named(target.provider);
+  if (provider == nullptr || !provider->configured()) {
+    note(p, target.provider, "not configured");
+    co_return;
+  }
+  if (!target.model.empty()) {
+    add(p, *provider, target.model, p.rule);
+    co_return;
+  }
+  if ((p.local_only || core_->books_->local_only) && !stays_here(*provider)) {
+    note(p, provider->name(), "not on this machine");
+    co_return;
+  }
+  const List& list = *co_await listed(*provider);
+  if (list.names.empty()) {
+    note(p, provider->name(), list.problem.empty() ? "has no model" : list.problem);
+    co_return;
+  }
+  std::vector<std::string> order;
+  for (const std::string& each : preferred(*provider, priority)) {
+    // Some list dated names only: "claude-sonnet-4-5" is "claude-sonnet-4-5-20250929".
+    const auto listed_as = std::find_if(
+        list.names.begin(), list.names.end(),
+        [&each](const std::string& n) { return n == each || n.starts_with(each + "-2"); });
+    if (listed_as != list.names.end()) order.push_back(*listed_as);
+  }
+  order.insert(order.end(), list.names.begin(), list.names.end());
+  std::string first_hindrance;
+  for (const std::string& model : order) {
+    std::string why_not = hindrance(p, *provider, model);
+    if (why_not.empty()) {
+      add(p, *provider, model, p.rule);
+      co_return;
+    }
+    if (first_hindrance.empty()) first_hindrance = model + " " + why_not;
+  }
+  note(p, provider->name(), first_hindrance);
+}
+
+std::string Resolver::hindrance(const Plan& p, const Provider& provider,
+                                const std::string& model) const {
+  if (p.key_holder && !p.key_holder->may_use(provider.name() + "/" + model))
+    return "may not be used with this key";
+  if ((p.local_only || core_->books_->local_only) && !stays_here(provider))
+    return "is not on this machine";
+  const RequestFacts& f = p.facts;
+  if (provider.name() == "ollama") {
+    if (f.audio) return "takes no sound";
+    if (f.document) return "takes no documents";
+    if (f.image && !ollama_sees(model)) return "takes no pictures";
+    return {};
+  }
+  const ModelTraits* t = core_->books_->prices.traits(provider.name(), model);
+  if (t == nullptr) return {};  // unknown: it will say so itself
+  if (t->embedding) return "makes embeddings, no answers";
+  if (f.audio && !t->audio) return "takes no sound";
+  if (f.image && !t->image) return "takes no pictures";
+  if (f.document && !t->document) return "takes no documents";
+  if (f.tools && !t->tools) return "calls no tools";
+  if (f.schema && !t->schema) return "keeps to no schema";
+  if (t->context_tokens > 0 && f.input_tokens > t->context_tokens)
+    return "takes " + std::to_string(t->context_tokens) + " tokens, the request has about " +
+           std::to_string(f.input_tokens);
+  return {};
+}
+
+void Resolver::add(Plan& p, Provider& provider, const std::string& model, std::string_view why) {
+  const std::string id = provider.name() + "/" + model;
+  if (p.candidates.size() >= kCandidatesMax) return;
+  for (const Candidate& c : p.candidates) {
+    if (c.id() == id) return;
+  }
+  if (std::string why_not = hindrance(p, provider, model); !why_not.empty()) {
+    note(p, id, why_not);
+    return;
+  }
+  p.candidates.push_back({&provider, model, std::string(why)});
+}
+
+void Resolver::refine(Plan& p, size_t named, Priority priority) const {
+  Books& books = *core_->books_;
+  if (books.routes.refine && named < p.candidates.size()) {
+    // In steps of a quarter: smaller differences are noise.
+    const auto weight = [&](const Candidate& c) -> double {
+      if (priority == Priority::kCost) {
+        const auto price = books.prices.price(c.provider->name(), c.model);
+        return price ? price->input + price->output : 1e9;
+      }
+      const double seconds = books.measured.of(c.id()).first_token_s;
+      if (priority != Priority::kSpeed || seconds <= 0) return 0;
+      return 100 + std::floor(std::log(seconds) / std::log(1.25));
+    };
+    // Only what was measured moves: a model that nobody asked yet keeps its place.
+    std::vector<Candidate> known;
+    std::vector<size_t> places;
+    for (size_t i = named; i < p.candidates.size(); ++i) {
+      if (weight(p.candidates[i]) <= 0 && priority != Priority::kCost) continue;
+      places.push_back(i);
+      known.push_back(p.candidates[i]);
+    }
+    std::stable_sort(known.begin(), known.end(),
+                     [&](const Candidate& a, const Candidate& b) { return weight(a) < weight(b); });
+    for (size_t i = 0; i < places.size(); ++i) p.candidates[places[i]] = known[i];
+  }
+  const SteadyTime now = core_->clock.steady();
+  std::stable_partition(p.candidates.begin(), p.candidates.end(),
+                        [&](const Candidate& c) { return !books.measured.failing(c.id(), now); });
+}
+
+std::optional<Failure> Resolver::settle(Plan& p) {
+  // What was named is held to the same rules; there the reason is the answer.
+  if (!p.chained || p.rule == "named") {
+    std::vector<Candidate> good;
+    std::string why_not;
+    for (Candidate& c : p.candidates) {
+      std::string each = hindrance(p, *c.provider, c.model);
+      const bool forbidden =
+          each == "may not be used with this key" || each == "is not on this machine";
+      if (each.empty() || (!forbidden && c.why == "named" && p.candidates.size() == 1)) {
+        good.push_back(std::move(c));
+      } else if (why_not.empty()) {
+        why_not = "'" + c.id() + "' " + each;
+      }
+    }
+    if (good.empty()) {
+      const bool key = why_not.find("with this key") != std::string::npos;
+      return Failure{403,
+                     key ? "permission_error" : "invalid_request_error",
+                     key ? "model_not_allowed" : "not_local",
+                     why_not,
+                     {}};
+    }
+    p.candidates = std::move(good);
+  }
+  if (p.candidates.empty()) {
+    std::string tried;
+    bool able = false;
+    for (const std::string& each : p.skipped) {
+      tried += (tried.empty() ? "" : "; ") + each;
+      able |= each.find(" takes ") != std::string::npos ||
+              each.find(" with this key") != std::string::npos ||
+              each.find(" on this machine") != std::string::npos;
+    }
+    std::string message = "no AI provider is ready";
+    if (!tried.empty()) message += " (" + tried + ")";
+    if (!able)
+      message +=
+          ": install Ollama and run 'samplemind pull-models', or set OPENAI_API_KEY, "
+          "ANTHROPIC_API_KEY or GEMINI_API_KEY";
+    return Failure{503, "upstream_error", "no_provider", message, {}};
+  }
+  p.provider = p.candidates.front().provider;
+  p.model = p.candidates.front().model;
+  p.route = p.candidates.front().id() + " (" + p.why;
+  if (p.candidates.size() > 1) {
+    p.route += "; then";
+    for (size_t i = 1; i < p.candidates.size(); ++i)
+      p.route += (i > 1 ? ", " : " ") + p.candidates[i].id();
+  }
+  if (!p.skipped.empty()) {
+    p.route += "; not";
+    for (size_t i = 0; i < p.skipped.size() && i < 4; ++i)
+      p.route += (i > 0 ? ", " : " ") + p.skipped[i];
+  }
+  p.route += ")";
+  return std::nullopt;
 }
 
 net::Task<const Resolver::List*> Resolver::listed(Provider& provider) {

@@ -8,7 +8,11 @@
 #include "ai/dialect/anthropic.h"
 #include "ai/dialect/gemini.h"
 #include "ai/dialect/openai.h"
+#include "ai/facts.h"
 #include "ai/gateway/answer.h"
+#include "ai/gateway/books.h"
+#include "ai/gateway/route_wishes.h"
+#include "ai/gateway/scope.h"
 #include "net/http.h"
 
 namespace samplemind::ai {
@@ -64,16 +68,23 @@ std::string inner_request(std::string_view body) {
 
 }  // namespace
 
-net::Task<std::optional<Failure>> SideCalls::resolve(Plan& p, std::string model) {
-  auto request = std::make_shared<ChatRequest>();
-  request->model = std::move(model);
-  p.request = std::move(request);
-  co_return co_await resolver_->resolve(p);
+net::Task<std::optional<Failure>> SideCalls::resolve(Plan& p, const CallContext& context) {
+  const RouteWishes wishes = read_route_wishes(context);
+  p.tenant = context.tenant;
+  p.key_holder = context.key;
+  p.local_only = wishes.local_only;
+  co_return co_await resolver_->resolve(p, wishes);
 }
 
 net::Task<void> SideCalls::embed(CallContext context, EmbedForm form, std::string_view model,
-                                 std::string_view body, ResponseSink& sink) {
+                                 std::string_view body, ResponseSink& client) {
   const Dialect dialect = dialect_of(form);
+  RequestScope sink(*core_, context, dialect_name(dialect), body, &client);
+  if (auto over = sink.admit()) {
+    sink.failed(*over);
+    co_await fail(std::move(*over), dialect, sink);
+    co_return;
+  }
   auto request = read_embed_request(form, body, model);
   if (!request.ok()) {
     Failure failure = refused(request.error());
@@ -81,8 +92,13 @@ net::Task<void> SideCalls::embed(CallContext context, EmbedForm form, std::strin
     co_return;
   }
   Plan p;
-  std::optional<Failure> unresolved = co_await resolve(p, request->model);
+  auto named = std::make_shared<ChatRequest>();
+  named->model = request->model;
+  p.request = std::move(named);
+  p.facts.input_tokens = estimate_tokens(body);
+  std::optional<Failure> unresolved = co_await resolve(p, context);
   if (unresolved) {
+    sink.failed(*unresolved);
     co_await fail(std::move(*unresolved), dialect, sink);
     co_return;
   }
@@ -90,6 +106,19 @@ net::Task<void> SideCalls::embed(CallContext context, EmbedForm form, std::strin
   auto call = write_embed_request(target, *request, p.model);
   if (!call.ok()) {
     Failure failure = refused(call.error());
+    co_await fail(std::move(failure), dialect, sink);
+    co_return;
+  }
+  sink.planned(p);
+  Books& books = *core_->books_;
+  const std::string provider_name = p.provider->name();
+  auto held = books.ledger->hold(
+      p.key_holder.get(), provider_name + "/" + p.model, provider_name == "ollama",
+      books.prices.estimate(provider_name, p.model, p.facts.input_tokens, 0));
+  if (const auto* no = std::get_if<Ledger::Refusal>(&held)) {
+    Failure failure{429, "insufficient_quota", no->unpriced ? "price_unknown" : "budget_exceeded",
+                    no->message, no->retry_after_ms};
+    sink.failed(failure);
     co_await fail(std::move(failure), dialect, sink);
     co_return;
   }
@@ -111,7 +140,29 @@ net::Task<void> SideCalls::embed(CallContext context, EmbedForm form, std::strin
   } else {
     failure = broken(answer.error(), p.provider->name());
   }
+  UsageEntry used;
+  if (p.key_holder) used.key = p.key_holder->id;
+  used.tenant = p.tenant;
+  used.provider = provider_name;
+  used.model = p.model;
+  used.tries = 1;
+  if (!failure) {
+    const auto told = JsonValue::parse(sent->body);
+    int64_t tokens = 0;
+    if (told.ok())
+      tokens =
+          (*told)["usage"]["prompt_tokens"].integer_or((*told)["prompt_eval_count"].integer_or(0));
+    used.estimated = tokens > 0 ? 0 : 1;
+    used.input_tokens = tokens > 0 ? tokens : p.facts.input_tokens;
+    const auto cost = books.prices.estimate(provider_name, p.model, used.input_tokens, 0);
+    used.cost_microusd = cost.value_or(0);
+    used.unpriced = cost ? 0 : 1;
+    core_->cost_microusd_total.add(static_cast<uint64_t>(used.cost_microusd));
+  }
+  books.ledger->add(std::move(used));
+  held = Ledger::Hold();
   if (failure) {
+    sink.failed(*failure);
     core_->upstream_errors.add();
     co_await fail(std::move(*failure), dialect, sink);
     co_return;
@@ -160,7 +211,13 @@ net::Task<Result<std::optional<int64_t>>> SideCalls::counted(const Plan& p,
 }
 
 net::Task<void> SideCalls::count_tokens(CallContext context, ChatRoute route, std::string_view body,
-                                        ResponseSink& sink) {
+                                        ResponseSink& client) {
+  RequestScope sink(*core_, context, dialect_name(route.dialect), body, &client);
+  if (auto over = sink.admit()) {
+    sink.failed(*over);
+    co_await fail(std::move(*over), route.dialect, sink);
+    co_return;
+  }
   const std::string inner =
       route.dialect == Dialect::kGemini ? inner_request(body) : std::string(body);
   auto request = read_request(route.dialect, inner, route.model, false);
@@ -171,8 +228,10 @@ net::Task<void> SideCalls::count_tokens(CallContext context, ChatRoute route, st
   }
   Plan p;
   p.request = std::make_shared<const ChatRequest>(std::move(*request));
-  std::optional<Failure> unresolved = co_await resolver_->resolve(p);
+  p.facts = facts_of(*p.request);
+  std::optional<Failure> unresolved = co_await resolve(p, context);
   if (unresolved) {
+    sink.failed(*unresolved);
     co_await fail(std::move(*unresolved), route.dialect, sink);
     co_return;
   }

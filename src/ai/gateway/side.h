@@ -28,7 +28,8 @@ class SideCalls {
   net::Task<Result<RawAnswer>> ollama(RawRequest request, net::CancelToken cancel);
 
  private:
-  net::Task<std::optional<Failure>> resolve(Plan& p, std::string model);
+  // Finds the model and whether the caller may use it; counts against the caller's limits.
+  net::Task<std::optional<Failure>> resolve(Plan& p, const CallContext& context);
   net::Task<Result<std::optional<int64_t>>> counted(const Plan& p, net::CancelToken cancel);
 
   GatewayCore* core_;

@@ -249,8 +249,11 @@ net::Task<std::optional<UpstreamError>> HttpProvider::chat(net::Client& client,
   net::ClientRequest r = request("POST", chat_path(to), std::move(*body));
   r.total_timeout = std::min(r.total_timeout, options.total_timeout);
   r.first_byte_timeout = std::min(r.first_byte_timeout, options.total_timeout);
+  if (options.first_byte_timeout.count() > 0)
+    r.first_byte_timeout = std::min(r.first_byte_timeout, options.first_byte_timeout);
   for (const auto& [field, value] : options.headers.fields()) {
-    if (is_own_header(field, header_prefix())) r.headers.set(field, value);
+    const bool trace = field == "traceparent" || field == "tracestate";
+    if (trace || is_own_header(field, header_prefix())) r.headers.set(field, value);
   }
   auto sent = co_await client.send(std::move(r), options.cancel);
   if (!sent.ok()) co_return from_error(sent.error(), name());

@@ -1,0 +1,197 @@
+"""Who may ask what: virtual keys, limits, budgets, usage, routes; and secrets that show nowhere."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+import unittest
+
+import harness
+
+PRICES = '[ai.prices."openai/fake-small"]\ninput = 0.0\noutput = 10.0\n'
+
+
+class GatewayRules(harness.Case):
+    def new(self, config="", **env):
+        provider = self.provider()
+        home = self.home(provider, **env)
+        home.config(config)
+        return provider, home, self.service(home)
+
+    def make_key(self, home, *flags):
+        made = home.run("keys", "create", *flags)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        return made.stdout.strip()
+
+    def chat(self, s, text, key=None, headers=None, **more):
+        headers = dict(headers or {})
+        if key:
+            headers["Authorization"] = "Bearer " + key
+        return harness.request(s.url + "/v1/chat/completions", {
+            "model": more.pop("model", "openai/fake-small"),
+            "messages": [{"role": "user", "content": text}], **more}, headers)
+
+    def test_keys_from_the_command_line(self):
+        provider, home, s = self.new()
+        self.assertEqual(self.chat(s, "before any key").status, 200)
+        self.assertIn("No virtual key", home.run("keys", "ls").stdout)
+        key = self.make_key(home, "ann", "--models", "openai/*", "--rpm", "3", "--tenant", "band")
+        self.assertRegex(key, r"^sm-[0-9a-f]{8}-[0-9a-f]{40}$")
+        kept = home.path / "keys.json"
+        self.assertEqual(kept.stat().st_mode & 0o777, 0o600)
+        self.assertNotIn(key[12:], kept.read_text())
+        self.assertEqual(self.chat(s, "no key").status, 401)
+        self.assertEqual(self.chat(s, "wrong key", "sm-00000000-" + "0" * 40).status, 401)
+        good = self.chat(s, "with a key", key)
+        self.assertEqual(good.status, 200)
+        self.assertEqual(good.headers["x-ratelimit-limit-requests"], "3")
+        self.assertEqual(self.chat(s, "x", key, model="ollama/fake-local").status, 403)
+        for name in ("x-api-key", "x-goog-api-key"):
+            self.assertIn(self.chat(s, "with a key", None, {name: key}).status, (200, 429))
+        limited = self.chat(s, "too many", key)
+        self.assertEqual(limited.status, 429)
+        self.assertGreater(int(limited.headers["retry-after"]), 0)
+        rows = home.lines("keys", "ls", "--json")
+        self.assertEqual([(r["name"], r["state"]) for r in rows], [("ann", "active")])
+        turned = home.run("keys", "rotate", "ann").stdout.strip()
+        self.assertNotEqual(turned, key)
+        self.assertEqual(self.chat(s, "old", key).status, 401)
+        self.assertEqual(home.run("keys", "revoke", "ann").returncode, 0)
+        self.assertEqual(self.chat(s, "old", turned).status, 200, "no key is left: none is needed here")
+        for call in provider.chats():
+            self.assertNotIn("sm-", json.dumps(call["headers"]))
+        self.assertEqual(home.run("keys", "revoke", "nobody").returncode, 3)
+        self.assertIn("create", home.run("keys", "creat", "x").stderr)
+
+    def test_200_at_once_with_money_for_50(self):
+        provider, home, s = self.new(PRICES)
+        tokens = self.chat(s, "measure").json()["usage"]["completion_tokens"]
+        cost = tokens * 10
+        key = self.make_key(home, "ann", "--budget", f"{50 * cost / 1e6:.6f}/month")
+        results = []
+        lock = threading.Lock()
+
+        def one(i):
+            status = self.chat(s, f"n{i}", key, max_tokens=tokens).status
+            with lock:
+                results.append(status)
+        threads = [threading.Thread(target=one, args=(i,)) for i in range(200)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(set(results), {200, 429})
+        self.assertEqual(results.count(200), 50)
+        state = harness.request(s.url + "/api/v1/usage?by=key").json()
+        [budget] = state["budgets"]
+        self.assertEqual((budget["spent_microusd"], budget["held_microusd"]), (50 * cost, 0))
+        self.assertEqual(len(provider.chats()), 51)
+        # The next process knows it, too.
+        s.stop()
+        again = self.service(home)
+        refused = self.chat(again, "one more", key, max_tokens=tokens)
+        self.assertEqual(refused.status, 429)
+        self.assertEqual(refused.json()["error"]["code"], "budget_exceeded")
+        table = home.run("usage", "--by", "key").stdout
+        self.assertIn("ann", table)
+
+    def test_route_explain_and_test(self):
+        provider, home, s = self.new()
+        one = home.root / "one.json"
+        one.write_text(json.dumps({"model": "auto", "messages": [{"role": "user", "content": "Which genre is it?"}]}))
+        told = home.run("route", "explain", one)
+        self.assertEqual(told.returncode, 0, told.stderr)
+        self.assertIn("task genre", told.stdout)
+        self.assertIn("speed.genre", told.stdout)
+        many = home.root / "many.jsonl"
+        many.write_text(one.read_text() + "\n" + json.dumps({"model": "no-such-model", "messages": [
+            {"role": "user", "content": "x"}]}) + "\n")
+        tested = home.run("route", "test", many)
+        self.assertEqual(tested.returncode, 2)
+        self.assertIn("1 refused", tested.stderr)
+        self.assertEqual(provider.chats(), [], "nothing was asked")
+        bad = home.path / "routes.toml"
+        bad.write_text("[speed]\ngenr = \"ollama\"\n")
+        refused = home.run("route", "explain", one, "--home", str(home.root / "elsewhere"))
+        self.assertEqual(refused.returncode, 0, "another home has its own rules")
+
+    def test_the_last_requests_and_usage(self):
+        provider, home, s = self.new(PRICES)
+        for _ in range(3):
+            self.chat(s, "the same", headers={"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"})
+        last = harness.request(s.url + "/api/v1/requests").json()["requests"]
+        self.assertEqual([r["cache"] for r in last], ["hit-memory", "hit-memory", "miss"])
+        self.assertEqual(last[0]["trace_id"], "0af7651916cd43dd8448eb211c80319c")
+        self.assertNotIn("request", last[2], "no texts unless log.bodies")
+        [row] = home.lines("usage", "--json")
+        self.assertEqual((row["requests"], row["hits"], row["tries"]), (3, 2, 1))
+        self.assertEqual(row["saved_microusd"], 2 * row["cost_microusd"])
+        metrics = harness.request(s.url + "/metrics").body.decode()
+        for name in ("gen_ai_server_request_duration_seconds", "gen_ai_client_token_usage_total",
+                     "samplemind_gateway_requests_total", "samplemind_route_total"):
+            self.assertIn(name, metrics)
+        self.assertIn("gen_ai.response.model", s.log_text())
+
+    def test_planted_secrets_show_nowhere(self):
+        planted = "sk-planted-5f2d7c9e1b3a8064aa55"
+        own = "the-servers-own-key-77aa01"
+        folder = self.home().root / "cores"
+        folder.mkdir()
+        provider = self.provider()
+        home = self.home(provider, OPENAI_API_KEY=planted, SAMPLEMIND_SERVER_API_KEY=own,
+                         SAMPLEMIND_LOG_LEVEL="debug", SAMPLEMIND_LOG_REQUESTS="all", SAMPLEMIND_LOG_BODIES="true",
+                         ANTHROPIC_API_KEY="sk-ant-planted-77665544332211aabb", GEMINI_API_KEY="AIzaPlanted0123456789abcdefghij",
+                         ANTHROPIC_BASE_URL=provider.url, GEMINI_BASE_URL=provider.url)
+        secrets = [planted, own, "sk-ant-planted-77665544332211aabb", "AIzaPlanted0123456789abcdefghij"]
+        cwd = os.getcwd()
+        os.chdir(folder)
+        try:
+            s = self.service(home)
+        finally:
+            os.chdir(cwd)
+        seen = []
+        provider.script("401", times=-1)
+        provider_error = self.chat(s, f"echo {planted}", own)
+        seen.append(str(provider_error.headers) + provider_error.body.decode())
+        provider.reset()
+        seen.append(self.chat(s, "well", own).body.decode())
+        seen.append(self.chat(s, "x", "wrong").body.decode())
+        for path in ("/metrics", "/api/v1/requests", "/api/v1/config", "/api/v1/usage", "/api/v1/providers",
+                     "/api/v1/status", "/v1/models", "/openapi.json"):
+            answer = harness.request(s.url + path, headers={"x-api-key": own})
+            self.assertEqual(answer.status, 200, path)
+            seen.append(str(answer.headers) + answer.body.decode())
+        for command in (("config",), ("config", "--json"), ("ps",), ("models",), ("logs",), ("usage",)):
+            done = home.run(*command)
+            seen.append(done.stdout + done.stderr)
+        seen.append(subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout)
+        self.assertIn(planted, json.dumps(provider.log()), "the provider itself got it, in a header")
+        for call in provider.log():
+            self.assertNotIn(own, json.dumps(call))
+            self.assertNotIn(planted, call["path"])
+        s.process.send_signal(signal.SIGABRT)
+        s.process.wait(30)
+        s.output.close()
+        seen.append((home.root / "service.log").read_text(errors="replace"))
+        for file in list(home.path.rglob("*")) + list(folder.rglob("*")):
+            if file.is_file():
+                seen.append(file.read_bytes().decode("latin-1"))
+        for text in seen:
+            for secret in secrets:
+                self.assertNotIn(secret, text, f"{text[max(0, text.find(secret) - 200):][:400]}")
+
+    def test_beyond_this_machine_a_key_is_needed(self):
+        provider = self.provider()
+        home = self.home(provider)
+        home.config("")
+        key = self.make_key(home, "ann")
+        s = self.service(home, "--host", "0.0.0.0")
+        self.assertEqual(self.chat(s, "x").status, 401)
+        self.assertEqual(self.chat(s, "x", key).status, 200)
+        self.assertEqual(harness.request(s.url + "/api/v1/config", headers={"x-api-key": key}).status, 403)
+        self.assertEqual(harness.request(s.url + "/api/v1/keys").status, 401)
+
+
+if __name__ == "__main__":
+    unittest.main()
