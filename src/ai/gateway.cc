@@ -8,12 +8,14 @@
 #include "ai/gateway/call.h"
 #include "ai/gateway/core.h"
 #include "ai/gateway/lookup.h"
+#include "ai/gateway/otlp.h"
 #include "ai/gateway/plan.h"
 #include "ai/gateway/resolve.h"
 #include "ai/gateway/route_wishes.h"
 #include "ai/gateway/scope.h"
 #include "ai/gateway/side.h"
 #include "ai/gateway/wishes.h"
+#include "ai/task_group_internal.h"
 #include "net/client.h"
 #include "net/offload.h"
 
@@ -28,7 +30,11 @@ class Shard final : public GatewayShard {
         client_(net::Client::create(loop)),
         resolver_(*core_, loop, *client_),
         cache_(*core_, loop),
-        caller_(*core_, loop, *client_, cache_) {}
+        caller_(*core_, loop, *client_, cache_),
+        tasks_(loop) {
+    if (core_->config.is_set("log.otlp_endpoint"))
+      tasks_.start(export_traces(*core_, loop, *client_));
+  }
 
   net::Task<void> chat(CallContext context, ChatRoute route, std::string_view body,
                        ResponseSink& client) override {
@@ -351,6 +357,7 @@ class Shard final : public GatewayShard {
   AnswerCache cache_;
   Caller caller_;
   SideCalls side_{*core_, *client_, resolver_};
+  TaskGroup tasks_;  // last: its frames refer to all of the above
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
 """Who may ask what: virtual keys, limits, budgets, usage, routes; and secrets that show nowhere."""
+import http.server
 import json
 import os
 import pathlib
@@ -132,6 +133,35 @@ class GatewayRules(harness.Case):
                      "samplemind_gateway_requests_total", "samplemind_route_total"):
             self.assertIn(name, metrics)
         self.assertIn("gen_ai.response.model", s.log_text())
+
+    def test_traces_go_to_a_collector(self):
+        got = []
+
+        class Collector(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                got.append((self.path, json.loads(body)))
+                self.send_response(200)
+                self.send_header("content-length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, *_):
+                pass
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.shutdown)
+        provider, home, s = self.new(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{server.server_address[1]}")
+        self.chat(s, "traced", headers={"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"})
+        harness.wait_until(lambda: got, 15, "a trace arrives")
+        path, body = got[0]
+        self.assertEqual(path, "/v1/traces")
+        [span] = body["resourceSpans"][0]["scopeSpans"][0]["spans"]
+        self.assertEqual(span["traceId"], "0af7651916cd43dd8448eb211c80319c")
+        self.assertEqual(span["parentSpanId"], "b7ad6b7169203331")
+        attributes = {a["key"]: a["value"] for a in span["attributes"]}
+        self.assertEqual(attributes["gen_ai.response.model"], {"stringValue": "fake-small"})
+        self.assertGreater(int(span["endTimeUnixNano"]), int(span["startTimeUnixNano"]))
 
     def test_planted_secrets_show_nowhere(self):
         planted = "sk-planted-5f2d7c9e1b3a8064aa55"

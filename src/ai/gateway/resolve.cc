@@ -185,6 +185,8 @@ net::Task<std::optional<Failure>> Resolver::resolve_name(Plan& p) {
                                  stays_here(*p.candidates.front().provider) &&
                                  !stays_here(*provider);
         if (!would_leave) p.candidates.push_back({provider.get(), model, "named"});
+        // What is here is not looked for elsewhere.
+        if (stays_here(*provider)) co_return std::nullopt;
         break;
       }
       known.push_back(model);
