@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "audio/facts_json.h"
+#include "audio/feature/key.h"
 
 namespace samplemind::audio {
 
@@ -50,6 +51,9 @@ void write_json_fields(JsonWriter& w, const Analysis& a) {
   times(w, "onsets_s", a.onsets_s);
   w.field("time_signature", a.time_signature);
   w.field("key", a.key).field("key_confidence", rounded(a.key_confidence, 1000));
+  const std::optional<Key> key = a.key ? parse_key(*a.key) : std::nullopt;
+  w.field("key_camelot", key ? std::optional(key->camelot()) : std::nullopt);
+  w.field("key_open", key ? std::optional(key->open_key()) : std::nullopt);
   w.field("loudness_lufs", rounded(a.loudness_lufs, 100))
       .field("loudness_range_lu", rounded(a.loudness_range_lu, 100));
   w.field("true_peak_dbtp", rounded(a.true_peak_dbtp, 100));

@@ -7,6 +7,7 @@
 #include "audio/feature/descriptor.h"
 #include "audio/feature/kind.h"
 #include "audio/feature/pitch.h"
+#include "audio/feature/rhythm_decode.h"
 
 namespace samplemind::audio {
 
@@ -18,6 +19,7 @@ constexpr double kPitchSpan_s = 3;     // a note's pitch is looked for in its fi
 constexpr double kRhythmMin_s = 1.2;   // two beats at 100 BPM
 constexpr double kLoopMax_s = 15.5;    // longer files are music
 constexpr float kClearAttack = 0.25f;  // of onset strength: a drum has 1, a bowed note 0.1
+constexpr double kAtOnce_s = 0.02;     // an attack before it is the sound's beginning
 constexpr float kSilence = 1e-5f;      // -100 dBFS: below it a sound has no features
 
 // Parts that rest on what kind of content it is, and those that rest on the onset envelope.
@@ -25,6 +27,8 @@ constexpr Parts kByContent{Part::kTempo,  Part::kKey,      Part::kKind,   Part::
                            Part::kGroove, Part::kEnvelope, Part::kQuality};
 constexpr Parts kByOnsets{Part::kTempo, Part::kKind, Part::kOnsets, Part::kGroove,
                           Part::kDescriptor};
+// Parts that ask the rhythm network.
+constexpr Parts kByNetwork{Part::kTempo, Part::kOnsets, Part::kGroove};
 
 }  // namespace
 
@@ -52,6 +56,10 @@ Measurement::Measurement(const StreamInfo& info, Parts parts)
   if (parts_.any(kByOnsets) || (parts_.any(kByContent) && !surely_music)) {
     strength_.emplace();
     engine_.subscribe(OnsetStrength::kSpec, *strength_);
+  }
+  if (parts_.any(kByNetwork)) {
+    rhythm_.emplace();
+    rhythm_->subscribe(engine_);
   }
   if (parts_.has(Part::kKey)) {
     key_.emplace();
@@ -100,6 +108,7 @@ void Measurement::mix(std::span<const float> interleaved, size_t frames) {
 void Measurement::spread(std::span<const float> mono) {
   if (profile_) profile_->feed(mono);
   engine_.feed(mono);
+  if (rhythm_) rhythm_->pump();
   details_.feed_mono(mono);
   const auto room = static_cast<size_t>(kPitchSpan_s * kAnalysisRateHz) -
                     std::min(static_cast<size_t>(kPitchSpan_s * kAnalysisRateHz), head_.size());
@@ -190,7 +199,7 @@ void Measurement::name_kind(Analysis& a) const {
                    [](const auto& x, const auto& y) { return x.second > y.second; });
 }
 
-void Measurement::hear(Analysis& a) const {
+void Measurement::hear(Analysis& a) {
   if (parts_.has(Part::kDescriptor))
     a.descriptor = make_descriptor(*profile_, strength_->full(), kRhythmFps);
   if (strength_) {
@@ -205,19 +214,33 @@ void Measurement::hear(Analysis& a) const {
       a.f0_hz = 440 * std::exp2((*a.note_midi - 69) / 12);
     return;
   }
-  if (parts_.any({Part::kTempo, Part::kGroove}) && a.duration_s >= kRhythmMin_s) {
-    if (auto rhythm = find_rhythm(*strength_, a.duration_s, *a.content == "loop")) {
-      a.tempo_bpm = rhythm->tempo_bpm;
-      a.tempo_confidence = rhythm->confidence;
-      a.beats_s = std::move(rhythm->beats_s);
-    }
-  }
+  hear_rhythm(a);
   if (key_) {
     if (const auto key = key_->key()) {
       a.key = key->name();
       a.key_confidence = key->confidence;
     }
   }
+}
+
+// The network runs here and not before: a one-shot never needs it.
+void Measurement::hear_rhythm(Analysis& a) {
+  if (!rhythm_) return;
+  rhythm_->finish();
+  const RhythmActivity& activity = rhythm_->activity();
+  // The network hears changes; a sound that begins at once is told by its strength.
+  const bool at_once = !a.onsets_s.empty() && a.onsets_s.front() < kAtOnce_s;
+  a.onsets_s = find_onsets(activity, a.duration_s);
+  if (at_once && (a.onsets_s.empty() || a.onsets_s.front() > 2 * kAtOnce_s))
+    a.onsets_s.insert(a.onsets_s.begin(), 0.0);
+  if (!parts_.any({Part::kTempo, Part::kGroove}) || a.duration_s < kRhythmMin_s) return;
+  auto rhythm = find_rhythm(activity, a.duration_s, a.content == "loop");
+  if (!rhythm) return;
+  a.tempo_bpm = rhythm->tempo_bpm;
+  a.tempo_confidence = rhythm->confidence;
+  a.beats_s = std::move(rhythm->beats_s);
+  a.downbeats_s = std::move(rhythm->downbeats_s);
+  if (rhythm->meter) a.time_signature = name(*rhythm->meter);
 }
 
 }  // namespace samplemind::audio

@@ -21,6 +21,7 @@
 #include "audio/feature/loudness.h"
 #include "audio/feature/profile.h"
 #include "audio/feature/rhythm.h"
+#include "audio/feature/rhythm_net.h"
 #include "base/hash.h"
 
 namespace samplemind::audio {
@@ -43,7 +44,8 @@ class Measurement {
   void measure_loudness(Analysis& a) const;
   std::string content(const Analysis& a) const;
   void name_kind(Analysis& a) const;
-  void hear(Analysis& a) const;
+  void hear(Analysis& a);
+  void hear_rhythm(Analysis& a);
 
   StreamInfo info_;
   Parts parts_;
@@ -61,6 +63,7 @@ class Measurement {
   std::vector<float> head_;  // the first seconds, for a note's pitch
   std::optional<OnsetStrength> strength_;
   std::optional<KeyProfile> key_;
+  std::optional<RhythmListener> rhythm_;
   std::optional<SoundProfile> profile_;
   MonoResampler resampler_;
   FrameEngine engine_;

@@ -151,7 +151,10 @@ Result<int> run_analyze(const Context& context, const AnalyzeFlags& flags) {
                         (s["kind"].is_string() ? ", " + s["kind"].string_or("") : ""));
     line("tempo", confidence(number("tempo_bpm", "%.2f bpm"), "tempo_confidence"));
     line("beats", s["beats_s"].size() > 0 ? std::to_string(s["beats_s"].size()) : "");
-    line("key", confidence(s["key"].string_or(""), "key_confidence"));
+    std::string key = s["key"].string_or("");
+    if (s["key_camelot"].is_string())
+      key += ", " + s["key_camelot"].string_or("") + ", " + s["key_open"].string_or("");
+    line("key", confidence(key, "key_confidence"));
     line("loudness", number("loudness_lufs", "%.1f LUFS"));
     line("loudness range", number("loudness_range_lu", "%.1f LU"));
     line("true peak", number("true_peak_dbtp", "%.1f dBTP"));

@@ -1,13 +1,16 @@
-// Key and mode by correlation of a pitch-class profile with key profiles: spectral peaks of long
-// frames, tuning corrected, each peak counting for the pitch it would be a harmonic of (Gomez,
-// "Tonal description of polyphonic audio", 2006), compared with the profiles of Sha'ath
-// ("Estimation of key in digital music recordings", 2011).
+// Key and mode. The peaks of long spectra, each measured against its surroundings so that drums and
+// noise hardly count, go to the pitch they would be a harmonic of (Gomez, "Tonal description of
+// polyphonic audio", 2006); from these pitch classes over time, tuning corrected, follow a few
+// profiles (of all voices, of the bass, of the triads heard, of the beginning and the end), and a
+// small network that treats all twelve keys alike compares them with what it learnt from composed
+// music (models/key.bin, tools/train/rhythm).
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "audio/dsp/frames.h"
@@ -19,11 +22,20 @@ inline constexpr int kKeyRateHz = 22050;
 struct Key {
   int tonic = 0;  // 0 = C
   bool minor = false;
-  double confidence = 0;     // 0..1
-  std::string name() const;  // "F# minor"
+  double confidence = 0;         // 0..1: the probability that tonic and mode are right
+  std::string name() const;      // "F# minor"
+  std::string camelot() const;   // "11A": A is minor, B major
+  std::string open_key() const;  // "4m": m is minor, d major
 };
+// Of a name that name() gives; nothing for any other text. The confidence is 0.
+std::optional<Key> parse_key(std::string_view name);
 
-// Accumulates frames of kSpec. Not thread-safe.
+// Profiles of twelve pitch classes, C first, in this order: all voices, bass, how often each
+// sounds, the first three seconds, the last three, major triads, minor triads.
+inline constexpr size_t kKeyProfiles = 7;
+using KeyFeatures = std::array<float, kKeyProfiles * 12>;
+
+// Accumulates frames of kSpec: 72 bytes each (1.4 MB an hour). Not thread-safe.
 class KeyProfile final : public FrameSink {
  public:
   static constexpr FrameSpec kSpec{
@@ -32,14 +44,24 @@ class KeyProfile final : public FrameSink {
   void take(const FrameBlock& block) override;
   // Nothing when there is no tonal content to speak of.
   std::optional<Key> key() const;
-  double tuning_cents() const;  // -50..50 against A4 = 440 Hz
+  // Where the pitches lie against A4 = 440 Hz, -50..50 cents; nothing without tonal content.
+  std::optional<double> tuning_cents() const;
+  KeyFeatures features() const;
 
  private:
+  static constexpr size_t kSteps = 36;  // three a semitone, octaves folded
+  struct Frame {
+    std::array<uint8_t, kSteps> upper{};  // of the frame's strongest
+    std::array<uint8_t, kSteps> bass{};
+  };
   void frame();
+  double tuning() const;  // in semitones
+
   std::vector<float> magnitude_;
-  std::array<double, 120> fine_{};  // ten steps a semitone, all octaves folded
-  double tonal_ = 0;                // energy in peaks
-  double total_ = 0;                // all energy
+  std::vector<double> sums_;
+  std::vector<Frame> frames_;
+  std::vector<float> weights_;                   // of each frame
+  double cosine_ = 0, sine_ = 0, strength_ = 0;  // of the peaks' places within the semitone
 };
 
 }  // namespace samplemind::audio

@@ -1,14 +1,11 @@
-// Tempo, beats and onsets from an onset-strength curve.
+// Onset strength: how much louder the bands of a sound get from one moment to the next. What is
+// one-shot and what is loop rests on it, and so does the rhythm part of the descriptor; tempo,
+// beats and the onsets of loops and music come from the network (rhythm_net.h, rhythm_decode.h).
 //
-// Onset strength: log-compressed, mel-spaced spectral flux with a maximum filter over frequency
-// (Boeck and Widmer, "Maximum filter vibrato suppression for onset detection", DAFx 2013). Tempo:
-// autocorrelation of onset strength, scored at several multiples of a period, with a log-normal
-// prior (Ellis, "Beat tracking by dynamic programming", JNMR 36, 2007, whose dynamic programme also
-// places the beats). Loops: a loop's length is a whole number of beats, which settles the tempo to
-// a fraction of a per cent.
+// Log-compressed, mel-spaced spectral flux with a maximum filter over frequency (Boeck and Widmer,
+// "Maximum filter vibrato suppression for onset detection", DAFx 2013).
 #pragma once
 
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -48,17 +45,8 @@ class OnsetStrength final : public FrameSink {
   std::vector<float> energy_;
 };
 
-// Times of note onsets in seconds, rising.
+// Times of clear attacks in seconds, rising: peaks of the strength. Quick, and enough for
+// one-shots.
 std::vector<double> pick_onsets(const OnsetStrength& strength);
-
-struct Rhythm {
-  double tempo_bpm = 0;
-  double confidence = 0;  // 0..1: how periodic the onsets are, and how far the best tempo leads
-  std::vector<double> beats_s;
-};
-
-// `duration_s` is the exact length of the file, `loop` true when it may be a loop cut to whole
-// beats. Nothing when there is no pulse to speak of.
-std::optional<Rhythm> find_rhythm(const OnsetStrength& strength, double duration_s, bool loop);
 
 }  // namespace samplemind::audio
