@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ai_targets.h"
 #include "metadata_target.h"
 #include "net_targets.h"
 

@@ -281,7 +281,9 @@ Task<void> get_tags(Call call) {
 Task<void> get_ps(Call call) {
   ai::RawRequest request = ollama_request("GET", "/api/ps");
   std::string own = co_await from_ollama(call, std::move(request));
-  co_await respond_json(call.exchange, own.empty() ? "{\"models\":[]}" : std::move(own));
+  // Named before the co_await: g++ 12 destroys what a conditional makes within one twice.
+  if (own.empty()) own = "{\"models\":[]}";
+  co_await respond_json(call.exchange, std::move(own));
 }
 
 Task<void> get_version(Call call) {

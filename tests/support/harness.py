@@ -21,7 +21,7 @@ import wave
 
 BIN = os.environ.get("SAMPLEMIND_BIN", "")
 FAKE = os.environ.get("SAMPLEMIND_FAKE_PROVIDER", "")
-PACKAGES = ["openai==2.54.*"]
+PACKAGES = ["openai==2.54.*", "anthropic==2.12.*", "google-genai==3.4.*", "ollama==0.6.*"]
 _SECRETS = ("OPENAI_", "OLLAMA_", "SAMPLEMIND_")
 
 
