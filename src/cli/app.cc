@@ -40,7 +40,9 @@ const CommandEntry kCommands[] = {
     {"logs", kService, "What the services wrote",
      "  samplemind logs -f\n  samplemind logs ollama -n 200", add_logs},
     {"scan", kSounds, "Measure every sound below a folder and remember it",
-     "  samplemind scan ~/Samples\n  samplemind scan kick.wav loops/", add_scan},
+     "  samplemind scan ~/Samples\n  samplemind scan kick.wav loops/\n"
+     "  samplemind scan --status      (also --pause, --resume, --cancel)",
+     add_scan},
     {"analyze", kSounds, "Measure files now, without the library",
      "  samplemind analyze loop.wav\n  samplemind analyze --json *.flac | jq .tempo_bpm",
      add_analyze},
@@ -52,6 +54,13 @@ const CommandEntry kCommands[] = {
      "  samplemind search --bpm 120-128 --key Am --loop\n"
      "  samplemind search 'dusty kick -loop ~key:8A is:favourite sort:-added'",
      add_search},
+    {"similar", kSounds, "Sounds like this one: a file, a stretch of one, or an id of the library",
+     "  samplemind similar kick.wav --kind kick\n"
+     "  samplemind similar 17 --aspect timbre=1,pitch=0.2\n"
+     "  samplemind similar song.flac --from 1.2 --to 2.0 --filter 'is:oneshot len:<1s'",
+     add_similar},
+    {"duplicates", kSounds, "Sounds that are there more than once",
+     "  samplemind duplicates\n  samplemind duplicates --near", add_duplicates},
     {"edit", kSounds, "Say something about sounds: favourite, rating, tags, the right tempo",
      "  samplemind edit 'kick bpm:120' --tag dusty --rating 4\n"
      "  samplemind edit --id 17 --tempo x2 --key Am    (locked; --tempo auto takes it back)",
@@ -62,11 +71,22 @@ const CommandEntry kCommands[] = {
      "  samplemind collection make 'Fast loops' --query 'is:loop bpm:>160'\n"
      "  samplemind search in:Friday",
      add_collection},
+    {"rename", kSounds, "Rename files by what is known of them; shows the plan unless --yes",
+     "  samplemind rename '{kind}_{bpm}_{key}_{n:3}' in:Friday\n"
+     "  samplemind rename '{name}_{bpm}' 'is:loop' --yes      (samplemind undo takes it back)",
+     add_rename},
+    {"watch", kSounds, "Folders that are scanned again whenever something in them changes",
+     "  samplemind watch\n  samplemind watch add ~/Samples\n  samplemind watch remove ~/Samples",
+     add_watch},
     {"undo", kSounds, "Take the last change of the library back",
      "  samplemind undo\n  samplemind undo --list\n  samplemind undo 12", add_undo},
-    {"library", kSounds, "Care for the library: check, backup, restore, purge, relocate",
+    {"library", kSounds,
+     "Care for the library: check, backup, restore, purge, relocate, export, import",
      "  samplemind library check --repair\n  samplemind library backup ~/library-backup.db\n"
-     "  samplemind library relocate /mnt/old /mnt/new\n  samplemind library purge",
+     "  samplemind library relocate /mnt/old /mnt/new\n  samplemind library purge\n"
+     "  samplemind library export rekordbox.xml --format rekordbox --collection Friday\n"
+     "  samplemind library export my-tags.json --format marks\n"
+     "  samplemind library export ~/Friday --format copies --collection Friday",
      add_library},
     {"ask", kSounds, "Ask a model about your sounds; it is told what was measured",
      "  samplemind ask \"Which pads go with a dark techno loop?\"\n"

@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/service_control.h"
 #include "library/catalogue.h"
+#include "net/http.h"
 #include "server/service.h"
 
 namespace samplemind::cli {
@@ -19,6 +20,7 @@ namespace {
 struct LibraryFlags {
   std::string action;
   std::vector<std::string> arguments;
+  std::string format, query, collection;
   bool repair = false, json = false;
 };
 
@@ -81,8 +83,44 @@ Result<int> check(const Context& context, const LibraryFlags& f) {
   return well ? 0 : exit_code(ErrorCode::kDataLoss);
 }
 
+Result<int> run_export(const Context& context, const LibraryFlags& f) {
+  const std::string format = f.format.empty() ? "csv" : f.format;
+  if (format == "copies" || format == "links") {
+    std::string body;
+    JsonWriter w(body);
+    w.begin_object().field("folder", absolute(f.arguments[0])).field("links", format == "links");
+    if (f.collection.empty()) {
+      w.field("query", f.query);
+    } else {
+      w.field("collection", f.collection);
+    }
+    w.end_object();
+    SM_TRY(const auto api, ApiClient::open(context, ApiClient::Need::kRead));
+    SM_TRY(const JsonValue done, api->send("POST", "/api/v1/library/export-folder", body));
+    show(f, done, human_count(done["written"].integer_or(0)) + " written");
+    std::string problems;
+    for (const JsonValue& p : done["problems"].items())
+      problems += "  " + printable(p.string_or("")) + "\n";
+    print_error_text(problems);
+    return problems.empty() ? 0 : exit_code(ErrorCode::kUnavailable);
+  }
+  std::string target = "/api/v1/library/export?format=" + net::percent_encode(format);
+  if (!f.query.empty()) target += "&q=" + net::percent_encode(f.query);
+  if (!f.collection.empty()) target += "&collection=" + net::percent_encode(f.collection);
+  SM_TRY(const auto api, ApiClient::open(context, ApiClient::Need::kRead));
+  SM_TRY(const std::string text, api->fetch(target));
+  if (f.arguments[0] == "-") {
+    print(text);
+    return 0;
+  }
+  SM_CHECK_OK(write_file_atomic(absolute(f.arguments[0]), text, 0644));
+  print_note(context.err, f.arguments[0] + ": " + human_bytes(static_cast<double>(text.size())));
+  return 0;
+}
+
 Result<int> run_library(const Context& context, const LibraryFlags& f) {
-  static const std::vector<std::string> kActions{"check", "backup", "restore", "purge", "relocate"};
+  static const std::vector<std::string> kActions{"check",    "backup", "restore", "purge",
+                                                 "relocate", "export", "import"};
   const auto need = [&f](size_t count, const char* usage) -> Result<void> {
     if (f.arguments.size() == count) return ok();
     return Error(ErrorCode::kInvalidArgument, std::string("usage: samplemind library ") + usage);
@@ -98,6 +136,21 @@ Result<int> run_library(const Context& context, const LibraryFlags& f) {
     print(f.json
               ? "{\"restored\":true}\n"
               : "The library is as it was; the one before is kept as library.db.before-restore.\n");
+    return 0;
+  }
+  if (f.action == "export") {
+    SM_CHECK_OK(need(1, "export FILE|- --format csv|json|m3u|rekordbox|fl|marks|copies|links"));
+    return run_export(context, f);
+  }
+  if (f.action == "import") {
+    SM_CHECK_OK(need(1, "import FILE"));
+    SM_TRY(std::string text, read_file(f.arguments[0], 64 << 20));
+    SM_TRY(const auto api, ApiClient::open(context, ApiClient::Need::kWrite));
+    SM_TRY(const JsonValue done, api->send("POST", "/api/v1/library/import", std::move(text)));
+    show(f, done,
+         human_count(done["sounds"].integer_or(0)) + " sounds and " +
+             human_count(done["collections"].integer_or(0)) + " collections read in; " +
+             human_count(done["unknown"].integer_or(0)) + " sounds are not in this library");
     return 0;
   }
   std::string body;
@@ -134,19 +187,32 @@ Result<int> run_library(const Context& context, const LibraryFlags& f) {
     return 0;
   }
   const auto close = nearest(f.action, kActions);
-  return Error(
-      ErrorCode::kInvalidArgument, "there is no 'library " + f.action + "'",
-      close ? "did you mean '" + *close + "'?" : "check, backup, restore, purge, relocate");
+  return Error(ErrorCode::kInvalidArgument, "there is no 'library " + f.action + "'",
+               close ? "did you mean '" + *close + "'?"
+                     : "check, backup, restore, purge, relocate, export, import");
 }
 
 }  // namespace
 
 Run add_library(CLI::App& command, Context& context) {
   auto f = std::make_shared<LibraryFlags>();
-  command.add_option("ACTION", f->action, "check, backup, restore, purge, relocate")->required();
+  command
+      .add_option("ACTION", f->action, "check, backup, restore, purge, relocate, export, import")
+      ->required();
   command.add_option("ARGUMENT", f->arguments,
-                     "backup and restore: a file; relocate: the old and the new folder; purge: a "
+                     "backup, restore, import: a file; export: a file, - or a folder; relocate: "
+                     "the old and the new folder; purge: a "
                      "query, or nothing for all missing sounds");
+  command
+      .add_option(
+          "--format", f->format,
+          "With export: csv, json, m3u, rekordbox, fl (FL Studio's browser tags), marks (all "
+          "that you said, for import), copies or links (a folder)")
+      ->type_name("F");
+  command.add_option("--query", f->query, "With export: the sounds, as in 'samplemind search'")
+      ->type_name("QUERY");
+  command.add_option("--collection", f->collection, "With export: a collection's sounds")
+      ->type_name("NAME");
   command.add_flag("--repair", f->repair, "With check: mend what can be mended");
   command.add_flag("--json", f->json, "As JSON");
   return [f, &context] { return run_library(context, *f); };

@@ -17,7 +17,7 @@ constexpr size_t kProblemsShown = 20;
 
 struct ScanFlags {
   std::vector<std::string> paths;
-  bool json = false;
+  bool json = false, status = false, pause = false, resume = false, cancel = false;
 };
 
 std::string counted(int64_t n, const char* one, const char* many) {
@@ -56,7 +56,41 @@ void show_report(const Context& context, const JsonValue& r) {
   print_error_text(list);
 }
 
+// --status, --pause, --resume, --cancel: of the scan that the service runs.
+Result<int> control_scan(const Context& context, const ScanFlags& f) {
+  SM_TRY(const auto api, ApiClient::open(context, ApiClient::Need::kService));
+  JsonValue state;
+  if (f.status) {
+    SM_TRY(state, api->get("/api/v1/scan"));
+  } else {
+    const char* what = f.pause ? "pause" : f.resume ? "resume" : "cancel";
+    SM_TRY(state, api->send("POST", std::string("/api/v1/scan/") + what, "{}"));
+  }
+  if (f.json) {
+    print(state.dump() + "\n");
+    return 0;
+  }
+  const JsonValue& last = state["last"];
+  if (!state["running"].bool_or(false)) {
+    print("No scan is running.\n");
+    return 0;
+  }
+  print(std::string(f.cancel                         ? "cancelled"
+                    : state["paused"].bool_or(false) ? "paused"
+                                                     : "running") +
+        ": " + human_count(last["done"].integer_or(0)) + " of " +
+        human_count(last["to_do"].integer_or(0)) + " sounds\n");
+  return 0;
+}
+
 Result<int> run_scan(const Context& context, const ScanFlags& flags) {
+  if (flags.status + flags.pause + flags.resume + flags.cancel > 1)
+    return Error(ErrorCode::kInvalidArgument, "one of --status, --pause, --resume, --cancel");
+  if (flags.status || flags.pause || flags.resume || flags.cancel)
+    return control_scan(context, flags);
+  if (flags.paths.empty())
+    return Error(ErrorCode::kInvalidArgument, "PATH is required",
+                 "'samplemind scan --help' shows how it is used");
   std::string body;
   JsonWriter w(body);
   w.begin_object().key("paths").begin_array();
@@ -101,10 +135,13 @@ Result<int> run_scan(const Context& context, const ScanFlags& flags) {
 
 Run add_scan(CLI::App& command, Context& context) {
   auto flags = std::make_shared<ScanFlags>();
-  command
-      .add_option("PATH", flags->paths,
-                  "Folders (with all below them) or files: wav, aiff, flac, mp3, ogg, opus, m4a")
-      ->required();
+  command.add_option(
+      "PATH", flags->paths,
+      "Folders (with all below them) or files: wav, aiff, flac, mp3, ogg, opus, m4a");
+  command.add_flag("--status", flags->status, "How far the service's scan is");
+  command.add_flag("--pause", flags->pause, "Pause the service's scan");
+  command.add_flag("--resume", flags->resume, "Go on with it");
+  command.add_flag("--cancel", flags->cancel, "End it; what is finished is kept");
   command.add_flag("--json", flags->json, "Progress and report as JSON lines");
   return [flags, &context] { return run_scan(context, *flags); };
 }

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "audio/analyzer.h"
+#include "audio/feature/descriptor.h"
 #include "base/hash.h"
 #include "base/result.h"
 #include "library/facts.h"
@@ -83,6 +84,24 @@ struct JournalEntry {
   int64_t changes = 0;
 };
 
+struct SimilarQuery {
+  std::string descriptor;  // of the sound in question (audio/feature/descriptor.h)
+  audio::AspectWeights weights;
+  std::string filter;  // in the query language; empty: all that a search without words finds
+  int limit = 20;      // 1..1000
+  std::optional<int64_t> except;  // the sound itself
+};
+struct Similar {
+  Sample sample;
+  float distance = 0;  // audio::similarity() makes a share of it
+  audio::AspectDistances aspects;
+};
+
+struct DuplicateGroup {
+  std::string how;  // "bytes": the same files; "audio": the same sound; "near": the same to the ear
+  std::vector<Sample> samples;
+};
+
 // A file that gets another name, for begin_move() and finish_move().
 struct Move {
   int64_t id = 0;
@@ -135,6 +154,12 @@ class Catalogue {
   // Those that exist, in the order of the ids, without lists of times.
   virtual Result<std::vector<Sample>> get_many(const std::vector<int64_t>& ids) = 0;
   virtual Result<std::vector<std::pair<std::string, int64_t>>> tags() = 0;  // with their counts
+
+  // Nearest first, compared exactly. kInvalidArgument for a descriptor of another version or none.
+  virtual Result<std::vector<Similar>> similar(const SimilarQuery& query) = 0;
+  // At most `limit` groups. With `near` also sounds that are re-encoded, trimmed a little or of
+  // another level: found by neighbours along a dozen directions, so a few may be missed.
+  virtual Result<std::vector<DuplicateGroup>> duplicates(bool near, int limit) = 0;
 
   // ---- what the user says; each a journal entry but for played() ----
   virtual Result<EditReport> edit(const std::vector<int64_t>& ids, const MarksChange& change) = 0;

@@ -6,6 +6,9 @@ std::vector<ConfigKey> config_keys() {
   return {
       {"library.scan_threads", ConfigType::kInteger, "0",
        "Files measured at once by a scan; 0: one a core"},
+      {"library.watch_minutes", ConfigType::kInteger, "15",
+       "Minutes between full looks at watched folders (network drives tell of no changes); 0: "
+       "never"},
       {"library.demo_pack", ConfigType::kBool, "true",
        "Whether the very first start writes and scans the demo pack"},
   };

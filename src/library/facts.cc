@@ -427,6 +427,18 @@ std::vector<Fact> facts_from_ear(const audio::Analysis& a) {
     facts.push_back(text_fact("kind", FactSource::kEar, *a.kind, a.kind_confidence.value_or(0.5)));
   if (a.content) facts.push_back(text_fact("content", FactSource::kEar, *a.content, 0.9));
   if (a.note_midi) facts.push_back(number_fact("note", FactSource::kEar, *a.note_midi, 0.9));
+  // Programs that write ACID chunks fill in 120 where they know nothing: what is embedded is
+  // believed after a name that says it, and before the ear.
+  const audio::Metadata& m = a.metadata;
+  constexpr double kEmbedded = 0.945;
+  if (m.tempo_bpm)
+    facts.push_back(number_fact("tempo", FactSource::kEmbedded, *m.tempo_bpm, kEmbedded));
+  if (m.key) facts.push_back(text_fact("key", FactSource::kEmbedded, *m.key, kEmbedded));
+  if (m.root_note_midi)
+    facts.push_back(number_fact("note", FactSource::kEmbedded, *m.root_note_midi, 0.85));
+  if (m.one_shot)
+    facts.push_back(
+        text_fact("content", FactSource::kEmbedded, *m.one_shot ? "oneshot" : "loop", 0.8));
   return facts;
 }
 

@@ -30,7 +30,7 @@ struct Fact {
 // What a path says. "Kick_C1_128bpm.wav": kind kick, note 24 (C1 is no key), tempo 128. Words of
 // the last two folders count less than the file's own name.
 std::vector<Fact> facts_from_path(std::string_view path);
-// What was heard: the analysis as the ear gave it.
+// What was heard, and what the file says about itself (audio/metadata.h).
 std::vector<Fact> facts_from_ear(const audio::Analysis& analysis);
 
 // The fact that is to be believed, or nothing. A name's bare number or letter that the ear agrees

@@ -107,6 +107,20 @@ TEST(Believed, AMarkedNameBeatsTheEarAndABareNumberNeedsIt) {
   EXPECT_FALSE(believed({}, "tempo"));
 }
 
+TEST(Believed, WhatIsEmbeddedStandsBetweenTheNameAndTheEar) {
+  audio::Analysis a = ear(93.3, "C major", 1);
+  a.metadata.tempo_bpm = 140;
+  a.metadata.key = "A minor";
+  a.metadata.sources = {"acid"};
+  auto f = believed(both("/x.wav", a), "tempo");
+  EXPECT_EQ(f->number, 140);
+  EXPECT_EQ(f->source, FactSource::kEmbedded);
+  EXPECT_EQ(believed(both("/x.wav", a), "key")->text, "A minor");
+  f = believed(both("/x_150bpm.wav", a), "tempo");
+  EXPECT_EQ(f->number, 150);
+  EXPECT_EQ(f->source, FactSource::kName);
+}
+
 TEST(Believed, TheUsersWordAlways) {
   auto facts = both("/Loop_140bpm_Am.wav", ear(93.3, "C major", 1));
   Fact user;

@@ -20,13 +20,18 @@ namespace samplemind::library {
 
 namespace {
 
-constexpr size_t kBatchMax = 64;
+constexpr size_t kBatchMax = 256;
 constexpr auto kBatchAge = std::chrono::milliseconds(500);
 constexpr auto kProgressEvery = std::chrono::milliseconds(100);
 constexpr size_t kProblemsMax = 1000;
+constexpr int64_t kUnmountedMin = 10;
 
 bool cancelled(const ScanOptions& o) {
   return o.cancel != nullptr && o.cancel->load(std::memory_order_relaxed);
+}
+
+bool paused(const ScanOptions& o) {
+  return o.pause != nullptr && o.pause->load(std::memory_order_relaxed) && !cancelled(o);
 }
 
 std::optional<FileStamp> stamp(const fs::path& path) {
@@ -82,6 +87,7 @@ class Scan {
     if (status.type() == fs::file_type::directory) {
       fs::directory_iterator probe(absolute, error);
       if (error) return errno_error(error.value(), "open folder " + path.string());
+      if (probe == fs::directory_iterator()) empty_roots_.push_back(absolute.string());
     }
     roots_.push_back(absolute);
     return ok();
@@ -97,6 +103,10 @@ class Scan {
     // met twice (a link that leads back up) is not entered again.
     std::vector<fs::path> stack{root};
     while (!stack.empty() && !cancelled(options_)) {
+      while (paused(options_)) {
+        report(false);
+        std::this_thread::sleep_for(kProgressEvery);
+      }
       const fs::path folder = std::move(stack.back());
       stack.pop_back();
       struct stat s {};
@@ -158,6 +168,7 @@ class Scan {
   // Known files below the scanned folders that were not met.
   void find_missing() {
     if (cancelled(options_)) return;
+    find_unmounted();
     for (const auto& [path, known] : known_) {
       if (known.missing || seen_.contains(path)) continue;
       for (const fs::path& root : roots_) {
@@ -167,11 +178,25 @@ class Scan {
         // A folder that cannot be read today (a drive not mounted, no permission) says nothing
         // about its files.
         std::error_code ignored;
-        if (below && !fs::exists(path, ignored) && !ignored) {
+        if (below && !unmounted_.contains(prefix) && !fs::exists(path, ignored) && !ignored) {
           missing_.push_back(known.id);
           break;
         }
       }
+    }
+  }
+
+  // A scanned folder that is there but holds nothing at all, where many sounds were known, is more
+  // likely a drive that is not mounted.
+  void find_unmounted() {
+    for (const std::string& root : empty_roots_) {
+      const auto below = std::count_if(known_.begin(), known_.end(), [&root](const auto& k) {
+        return !k.second.missing && k.first.starts_with(root + "/");
+      });
+      if (below < kUnmountedMin) continue;
+      unmounted_.insert(root);
+      problem(root, "the folder is empty: is its drive mounted? Its " + std::to_string(below) +
+                        " sounds are kept as they are (remove the folder too if they are gone)");
     }
   }
 
@@ -193,10 +218,18 @@ class Scan {
     ThreadPool pool("scan", threads, in_flight_max, ThreadPool::Priority::kBackground);
     for (;;) {
       const bool stopping = cancelled(options_) || failure_.has_value();
-      while (!stopping && in_flight < in_flight_max && next < todo_.size()) {
+      const bool waiting = !stopping && paused(options_);
+      while (!stopping && !waiting && in_flight < in_flight_max && next < todo_.size()) {
         const FileStamp& file = todo_[next++];
         SM_ASSERT(pool.try_post([this, &file] { finish(measure_one(file)); }));
         ++in_flight;
+      }
+      if (in_flight == 0 && waiting) {
+        // What is finished is stored before the wait, however long that is.
+        if (auto stored = flush(); !stored.ok() && !failure_) failure_ = std::move(stored).error();
+        report(false);
+        std::this_thread::sleep_for(kProgressEvery);
+        continue;
       }
       if (in_flight == 0) break;
       std::vector<Measured> finished;
@@ -331,6 +364,7 @@ class Scan {
     if (!options_.on_progress || (!last && now - reported_ < kProgressEvery)) return;
     reported_ = now;
     progress_.elapsed_s = elapsed();
+    progress_.paused = paused(options_);
     if (!progress_.walking && progress_.done > 0) {
       const double measuring_s = std::chrono::duration<double>(now - measure_start_).count();
       progress_.files_per_s = static_cast<double>(progress_.done) / std::max(1e-3, measuring_s);
@@ -351,6 +385,8 @@ class Scan {
   std::unordered_map<std::string, Catalogue::Known> known_;
   std::set<std::pair<dev_t, ino_t>> folders_;
   std::unordered_set<std::string> seen_;
+  std::vector<std::string> empty_roots_;
+  std::unordered_set<std::string> unmounted_;
   std::vector<FileStamp> todo_;
   std::vector<int64_t> missing_;
   std::vector<int64_t> back_;

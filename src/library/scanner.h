@@ -21,6 +21,7 @@ struct ScanProgress {
   int64_t unchanged = 0;
   int64_t moved = 0;
   bool walking = true;
+  bool paused = false;
   double elapsed_s = 0;
   double files_per_s = 0;
   double left_s = -1;   // -1: not known yet
@@ -32,7 +33,9 @@ struct ScanReport {
   int64_t measured = 0;
   int64_t unchanged = 0;
   int64_t moved = 0;
-  int64_t missing = 0;  // known files under the scanned folders that are gone
+  int64_t missing = 0;  // known files under the scanned folders that are gone; a folder that is
+                        // empty altogether (a drive that is not mounted) leaves its files as they
+                        // are and is a problem
   int64_t broken = 0;
   bool cancelled = false;
   double elapsed_s = 0;
@@ -47,6 +50,7 @@ struct ScanOptions {
   std::vector<std::filesystem::path> paths;   // folders or files
   size_t threads = 0;                         // 0: all cores
   const std::atomic<bool>* cancel = nullptr;  // what is finished then is stored, the rest is left
+  const std::atomic<bool>* pause = nullptr;   // while set nothing new is begun
   std::function<void(const ScanProgress&)>
       on_progress;  // on the calling thread, at most every 100 ms
 };

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <thread>
 
 #include "base/process.h"
@@ -98,6 +99,48 @@ TEST_F(Scanner, MovedFilesKeepTheirIds) {
   ASSERT_TRUE(there.ok());
   EXPECT_EQ(there->moved, 1);
   EXPECT_EQ(at(elsewhere / "x.wav").id, a);
+}
+
+TEST_F(Scanner, AnEmptyFolderIsADriveThatIsNotMounted) {
+  for (int i = 0; i < 12; ++i) write_file(sounds_ / (std::to_string(i) + ".wav"), wav_bytes(i));
+  scan_all();
+  fs::rename(sounds_, root_.path() / "unmounted");
+  fs::create_directories(sounds_);
+  const auto empty = try_scan(sounds_);
+  ASSERT_FALSE(empty.ok());
+  EXPECT_NE(empty.error().message().find("mounted"), std::string::npos);
+  EXPECT_EQ(catalogue_->summary()->missing, 0);
+  fs::remove(sounds_);
+  fs::rename(root_.path() / "unmounted", sounds_);
+  EXPECT_EQ(scan_all().unchanged, 12);
+  // The folder itself is gone: so are its sounds.
+  write_file(root_.path() / "other.wav", wav_bytes(99));
+  fs::remove_all(sounds_);
+  const auto gone = try_scan(root_.path());
+  ASSERT_TRUE(gone.ok());
+  EXPECT_EQ(gone->missing, 12);
+}
+
+TEST_F(Scanner, PausedNothingNewIsBegun) {
+  for (int i = 0; i < 40; ++i) write_file(sounds_ / (std::to_string(i) + ".wav"), wav_bytes(i));
+  std::atomic<bool> pause{true};
+  int paused_reports = 0;
+  ScanOptions options;
+  options.paths = {sounds_};
+  options.threads = 2;
+  options.pause = &pause;
+  options.on_progress = [&](const ScanProgress& p) {
+    if (!p.paused) return;
+    EXPECT_EQ(p.done, 0);
+    if (++paused_reports == 3) {
+      EXPECT_TRUE(catalogue_->known()->empty());
+      pause = false;
+    }
+  };
+  const auto report = scan(*catalogue_, options);
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(paused_reports, 3);
+  EXPECT_EQ(report->measured, 40);
 }
 
 TEST_F(Scanner, CopiesGetTheirOwnIds) {

@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "library/config_keys.h"
+#include "server/scan_work.h"
 
 namespace samplemind::server {
 
@@ -60,6 +61,26 @@ Result<std::unique_ptr<Engine>> Engine::open(Config config, fs::path home,
          ai::Gateway::create(engine->config, may_write ? engine->home / "cache" : fs::path(),
                              engine->metrics, system_clock(), may_write ? engine->home : fs::path()));
   return engine;
+}
+
+void Engine::start_watching() {
+  library::WatchOptions options;
+  options.interval = std::chrono::minutes(
+      std::clamp<int64_t>(config.integer("library.watch_minutes"), 0, 7 * 24 * 60));
+  watcher =
+      std::make_unique<library::Watcher>(options, [this](const std::vector<fs::path>& changed) {
+        log::info("watch", {{"folders", changed.size()}, {"first", changed.front().string()}});
+        return start_scan(
+                   *this, changed, [](std::string, bool) {}, [] {})
+            .has_value();
+      });
+  refresh_watched();
+}
+
+void Engine::refresh_watched() {
+  if (!watcher) return;
+  auto folders = catalogue->watched();
+  if (folders.ok()) watcher->set(std::move(*folders));
 }
 
 double Engine::uptime_s() const {

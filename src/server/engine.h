@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "base/thread_pool.h"
 #include "library/catalogue.h"
+#include "library/watcher.h"
 #include "net/loop.h"
 #include "net/server.h"
 #include "server/scan_job.h"
@@ -47,10 +48,16 @@ class Engine {
   // While it serves: whose connections are counted. The service clears it before the server ends.
   std::atomic<const net::Server*> server{nullptr};
   ScanJob scan;
-  // Last, so that its threads end before what they use.
+  // Last, so that their threads end before what they use.
+  std::unique_ptr<library::Watcher> watcher;
   ThreadPool blocking{"blocking", 4, 256};
 
   double uptime_s() const;
+
+  // Watches the catalogue's watched folders from now on (the service does).
+  void start_watching();
+  // Looks again at which they are; nothing where nobody watches.
+  void refresh_watched();
 
  private:
   Engine(Config config, std::filesystem::path home);

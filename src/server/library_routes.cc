@@ -6,15 +6,14 @@
 #include "base/config.h"
 #include "base/files.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "library/query.h"
 #include "library/sample_json.h"
-#include "library/scanner.h"
 #include "net/offload.h"
 #include "server/audio_body.h"
 #include "server/call.h"
 #include "server/ndjson_stream.h"
 #include "server/responses.h"
+#include "server/scan_work.h"
 
 namespace samplemind::server {
 
@@ -145,45 +144,6 @@ Task<void> get_audio(Call call) {
   co_await serve_audio(call.exchange, call.engine().blocking, *sample);
 }
 
-void write_progress(JsonWriter& w, const library::ScanProgress& p) {
-  w.begin_object()
-      .field("type", "progress")
-      .field("found", p.found)
-      .field("to_do", p.to_do)
-      .field("done", p.done)
-      .field("broken", p.broken);
-  w.field("unchanged", p.unchanged)
-      .field("moved", p.moved)
-      .field("walking", p.walking)
-      .field("elapsed_s", p.elapsed_s)
-      .field("files_per_s", p.files_per_s);
-  w.key("left_s");
-  if (p.left_s < 0) {
-    w.null();
-  } else {
-    w.value(p.left_s);
-  }
-  w.field("current", p.current).end_object();
-}
-
-void write_report(JsonWriter& w, const library::ScanReport& r) {
-  w.begin_object()
-      .field("type", "report")
-      .field("found", r.found)
-      .field("measured", r.measured)
-      .field("unchanged", r.unchanged)
-      .field("moved", r.moved);
-  w.field("missing", r.missing)
-      .field("broken", r.broken)
-      .field("cancelled", r.cancelled)
-      .field("elapsed_s", r.elapsed_s)
-      .key("problems")
-      .begin_array();
-  for (const auto& p : r.problems)
-    w.begin_object().field("path", p.path).field("message", p.message).end_object();
-  w.end_array().end_object();
-}
-
 // Ends the scan with the exchange, also when the handler's frame is destroyed.
 struct CancelScan {
   ScanJob& job;
@@ -213,36 +173,25 @@ Task<void> post_scan(Call call) {
     co_return;
   }
   Engine& engine = call.engine();
+  if ((*request)["background"].bool_or(false)) {
+    std::function<void(std::string, bool)> ignore = [](std::string, bool) {};
+    std::function<void()> nothing = [] {};
+    const auto started =
+        start_scan(engine, std::move(paths), std::move(ignore), std::move(nothing));
+    if (!started) {
+      Error busy(ErrorCode::kAlreadyExists, "a scan is running already", "wait for it to end");
+      co_await respond_problem(call.exchange, std::move(busy));
+    } else {
+      co_await respond_json(call.exchange, "{\"type\":\"started\"}\n");
+    }
+    co_return;
+  }
   const NdjsonStream stream(call.shard.loop);
-  std::function<std::string(const std::atomic<bool>&)> work = [&engine, stream, paths](
-                                                                  const std::atomic<bool>& cancel) {
-    library::ScanOptions options;
-    options.paths = paths;
-    options.threads =
-        static_cast<size_t>(std::max<int64_t>(0, engine.config.integer("library.scan_threads")));
-    options.cancel = &cancel;
-    options.on_progress = [&stream](const library::ScanProgress& p) {
-      std::string line;
-      JsonWriter w(line);
-      write_progress(w, p);
-      stream.push(std::move(line), true);
-    };
-    const auto report = library::scan(*engine.catalogue, options);
-    if (!report.ok()) return error_line(report.error());
-    log::info("scan", {{"found", report->found},
-                       {"measured", report->measured},
-                       {"broken", report->broken},
-                       {"seconds", report->elapsed_s}});
-    std::string line;
-    JsonWriter w(line);
-    write_report(w, *report);
-    return line;
+  std::function<void(std::string, bool)> on_line = [stream](std::string line, bool droppable) {
+    stream.push(std::move(line), droppable);
   };
-  std::function<void(std::string)> after = [stream](std::string line) {
-    stream.push(std::move(line), false);
-    stream.close();
-  };
-  const auto number = engine.scan.start(std::move(work), std::move(after));
+  std::function<void()> after = [stream] { stream.close(); };
+  const auto number = start_scan(engine, std::move(paths), std::move(on_line), std::move(after));
   if (!number) {
     Error busy(ErrorCode::kAlreadyExists, "a scan is running already", "wait for it to end");
     co_await respond_problem(call.exchange, std::move(busy));

@@ -19,8 +19,10 @@ class NdjsonStream {
     bool closed = false;
     net::Event wake;
   };
-  explicit NdjsonStream(net::Loop& loop)
-      : poster_(loop.poster()), state_(std::make_shared<State>()) {}
+  // Lines of JSON, or the same lines as server-sent events.
+  enum class Form { kLines, kEvents };
+  explicit NdjsonStream(net::Loop& loop, Form form = Form::kLines)
+      : poster_(loop.poster()), state_(std::make_shared<State>()), form_(form) {}
 
   // Any thread. A droppable line replaces droppable ones that wait.
   void push(std::string line, bool droppable) const {
@@ -40,7 +42,8 @@ class NdjsonStream {
   // Starts the answer and writes until close(). False when the client went away.
   net::Task<bool> serve(net::Exchange& exchange) const {
     net::ResponseHead head;
-    head.headers.add("content-type", "application/x-ndjson");
+    head.headers.add("content-type",
+                     form_ == Form::kLines ? "application/x-ndjson" : "text/event-stream");
     head.headers.add("cache-control", "no-store");
     head.headers.add("x-accel-buffering", "no");
     if (!(co_await exchange.start(std::move(head))).ok()) co_return false;
@@ -50,7 +53,8 @@ class NdjsonStream {
     for (;;) {
       std::string text;
       while (!state->lines.empty()) {
-        text += state->lines.front().first + "\n";
+        if (form_ == Form::kEvents) text += "data: ";
+        text += state->lines.front().first + (form_ == Form::kEvents ? "\n\n" : "\n");
         state->lines.pop_front();
       }
       if (!text.empty() && !(co_await exchange.write(text)).ok()) co_return false;
@@ -65,6 +69,7 @@ class NdjsonStream {
  private:
   net::Loop::Poster poster_;
   std::shared_ptr<State> state_;
+  Form form_;
 };
 
 }  // namespace samplemind::server

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -29,11 +30,32 @@ class ScanJob {
   void cancel();                 // whichever runs
   bool running() const;
 
+  // Pausing lasts until it is taken back, the scan ends or is cancelled.
+  void pause(bool paused) { paused_ = paused; }
+  const std::atomic<bool>& paused() const { return paused_; }
+
+  struct State {
+    bool running = false;
+    bool paused = false;
+    std::string line;  // the last line of progress or report; empty before the first scan
+  };
+  State state() const;
+  // Tells all listeners; the line is kept as the last one.
+  void publish(const std::string& line);
+  // `on_line` is called on the scan's thread and must not block.
+  uint64_t listen(std::function<void(const std::string&)> on_line);
+  void stop_listening(uint64_t number);
+
  private:
   mutable std::mutex mutex_;
   uint64_t number_ = 0;
   bool running_ = false;
   std::shared_ptr<std::atomic<bool>> cancel_;
+  std::atomic<bool> paused_{false};
+  mutable std::mutex listeners_mutex_;
+  std::string last_line_;
+  uint64_t listener_number_ = 0;
+  std::map<uint64_t, std::function<void(const std::string&)>> listeners_;
   std::thread thread_;
 };
 

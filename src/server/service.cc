@@ -139,6 +139,7 @@ Result<int> run_service(Engine& engine) {
     return std::move(written).error();
   }
   engine.ready = true;
+  engine.start_watching();
   log::info("serving",
             {{"address", engine.address}, {"version", version()}, {"home", engine.home.string()}});
 

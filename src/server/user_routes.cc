@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "library/catalogue.h"
+#include "library/rename.h"
 #include "library/sample_json.h"
 #include "net/http.h"
 #include "server/call.h"
@@ -177,9 +178,29 @@ Result<Reply> get_journal(const Job& job) {
   return reply;
 }
 
+// A change that renamed files.
+Result<library::JournalEntry> undo_files(Catalogue& catalogue, std::optional<int64_t> id) {
+  SM_TRY(const auto all, catalogue.journal(kJournalMax));
+  for (const library::JournalEntry& e : all) {
+    if (id ? e.id != *id : e.state != "done") continue;
+    SM_TRY(const auto report, library::undo_rename(catalogue, e.id));
+    if (!report.problems.empty())
+      return Error(ErrorCode::kUnavailable,
+                   "not every file could be renamed back: " + report.problems.front());
+    library::JournalEntry done = e;
+    done.state = "undone";
+    return done;
+  }
+  return Error(ErrorCode::kNotFound, "there is no such change");
+}
+
 Result<Reply> post_undo(const Job& job) {
   SM_TRY(const JsonValue body, body_object(job));
-  SM_TRY(const auto entry, job.engine.catalogue->undo(body["id"].integer()));
+  auto undone = job.engine.catalogue->undo(body["id"].integer());
+  if (!undone.ok() && undone.error().code() == ErrorCode::kUnsupported) {
+    SM_TRY(undone, undo_files(*job.engine.catalogue, body["id"].integer()));
+  }
+  SM_TRY(const auto entry, std::move(undone));
   Reply reply;
   JsonWriter w(reply.body);
   write_entry(w, entry);

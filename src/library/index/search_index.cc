@@ -412,11 +412,10 @@ void SearchIndex::filter(const Term& term, std::vector<uint8_t>& fits, int64_t n
   }
 }
 
-SearchIndex::Found SearchIndex::search(const ParsedQuery& query, int limit, int64_t offset,
-                                       int64_t now_ms, const Collections& collections) const {
-  Found found;
+std::vector<uint8_t> SearchIndex::fitting(const ParsedQuery& query, int64_t now_ms,
+                                          const Collections& collections,
+                                          std::vector<uint16_t>& scores, Found& found) const {
   const size_t n = columns_.id.size();
-  std::vector<uint16_t> scores;
   bool words_seen = false;
   for (const Term& t : query.terms) {
     if (t.field == Field::kWord) {
@@ -444,6 +443,26 @@ SearchIndex::Found SearchIndex::search(const ParsedQuery& query, int limit, int6
   if (words_seen) {
     for (size_t i = 0; i < n; ++i) fits[i] &= static_cast<uint8_t>(scores[i] != 0);
   }
+  return fits;
+}
+
+std::function<bool(int64_t)> SearchIndex::matcher(const ParsedQuery& query, int64_t now_ms,
+                                                  const Collections& collections) const {
+  std::vector<uint16_t> scores;
+  Found ignored;
+  return [this, fits = fitting(query, now_ms, collections, scores, ignored)](int64_t id) {
+    if (id <= 0 || static_cast<size_t>(id) >= slot_of_id_.size()) return false;
+    const Slot slot = slot_of_id_[static_cast<size_t>(id)];
+    return slot != kNone && fits[slot] != 0;
+  };
+}
+
+SearchIndex::Found SearchIndex::search(const ParsedQuery& query, int limit, int64_t offset,
+                                       int64_t now_ms, const Collections& collections) const {
+  Found found;
+  const size_t n = columns_.id.size();
+  std::vector<uint16_t> scores;
+  const std::vector<uint8_t> fits = fitting(query, now_ms, collections, scores, found);
   size_t total = 0;
   for (size_t i = 0; i < n; ++i) total += fits[i];
   found.total = static_cast<int64_t>(total);

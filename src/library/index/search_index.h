@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -42,6 +43,10 @@ class SearchIndex {
   // `limit` below 0: all. `now_ms` for added: and random order.
   Found search(const ParsedQuery& query, int limit, int64_t offset, int64_t now_ms,
                const Collections& collections) const;
+
+  // Whether a sound fits, by id. Valid until the next change of the index.
+  std::function<bool(int64_t)> matcher(const ParsedQuery& query, int64_t now_ms,
+                                       const Collections& collections) const;
 
   // Each tag with its number of sounds, by name; kinds, contents, formats likewise.
   std::vector<std::pair<std::string, int64_t>> tags() const;
@@ -101,6 +106,10 @@ class SearchIndex {
              bool first) const;
   void filter(const Term& term, std::vector<uint8_t>& fits, int64_t now_ms,
               const Collections& collections) const;
+  // 1 for each slot that fits; `scores` are those of the words, empty when there are none.
+  std::vector<uint8_t> fitting(const ParsedQuery& query, int64_t now_ms,
+                               const Collections& collections, std::vector<uint16_t>& scores,
+                               Found& found) const;
   void order(std::vector<Slot>& slots, const ParsedQuery& query,
              const std::vector<uint16_t>& scores, size_t want, int64_t now_ms) const;
 

@@ -1,6 +1,6 @@
 // The SQLite store of the catalogue. Its methods are spread over files by what they are for:
-// sqlite.cc (opening, samples), sqlite_search.cc, sqlite_marks.cc (what the user says and the
-// journal), sqlite_collections.cc, sqlite_care.cc.
+// sqlite.cc (opening, samples), sqlite_search.cc, sqlite_similar.cc, sqlite_marks.cc (what the user
+// says and the journal), sqlite_collections.cc, sqlite_care.cc.
 #pragma once
 
 #include <mutex>
@@ -13,6 +13,7 @@
 
 #include "library/catalogue.h"
 #include "library/index/search_index.h"
+#include "library/index/sound_vectors.h"
 #include "library/store/sqlite_internal.h"
 
 namespace samplemind::library {
@@ -36,6 +37,8 @@ class SqliteCatalogue final : public Catalogue {
   Result<std::vector<int64_t>> find_ids(const SearchQuery& query) override;
   Result<std::vector<std::pair<std::string, int64_t>>> tags() override;
   uint64_t memory_bytes() override;
+  Result<std::vector<Similar>> similar(const SimilarQuery& query) override;
+  Result<std::vector<DuplicateGroup>> duplicates(bool near, int limit) override;
 
   Result<EditReport> edit(const std::vector<int64_t>& ids, const MarksChange& change) override;
   Result<EditReport> set_marks(const std::vector<std::pair<int64_t, Marks>>& marks,
@@ -87,7 +90,8 @@ class SqliteCatalogue final : public Catalogue {
   // ---- the index (sqlite_search.cc) ----
   void start_index();
   Result<void> fill_index();
-  Result<void> ready_index();  // waits for it; reads it anew when another process has written
+  Result<void> ready_index();    // waits for it; reads it anew when another process has written
+  Result<void> ready_vectors();  // sqlite_similar.cc
   Result<SearchIndex::Found> run_query(const ParsedQuery& query, int limit, int64_t offset);
   Result<void> resolve_collections(ParsedQuery& query, SearchIndex::Collections& collections,
                                    int depth);
@@ -119,6 +123,8 @@ class SqliteCatalogue final : public Catalogue {
 
   std::shared_mutex index_mutex_;
   SearchIndex index_;
+  SoundVectors vectors_;  // under index_mutex_ too
+  bool vectors_ready_ = false;
   std::thread index_thread_;
   std::optional<Error> index_error_;
   int64_t index_version_ = -1;  // of the reader's data_version, when another process writes

@@ -14,8 +14,14 @@ constexpr int kSmartDepthMax = 4;  // smart collections within smart collections
 
 void SqliteCatalogue::Changes::apply(SqliteCatalogue& catalogue) {
   const std::unique_lock lock(catalogue.index_mutex_);
-  for (const int64_t id : gone_) catalogue.index_.remove(id);
-  for (const Sample& s : samples_) catalogue.index_.put(s);
+  for (const int64_t id : gone_) {
+    catalogue.index_.remove(id);
+    catalogue.vectors_.remove(id);
+  }
+  for (const Sample& s : samples_) {
+    catalogue.index_.put(s);
+    if (catalogue.vectors_ready_) catalogue.vectors_.put(s.id, s.analysis.descriptor);
+  }
 }
 
 // The thread holds the index's lock before this returns: whoever searches or writes waits for it.
@@ -65,6 +71,7 @@ Result<void> SqliteCatalogue::ready_index() {
   const std::unique_lock lock(index_mutex_);
   if (now == index_version_) return ok();
   SM_CHECK_OK(fill_index());
+  vectors_ready_ = false;
   index_version_ = now;
   return ok();
 }
@@ -148,7 +155,8 @@ Result<std::vector<std::pair<std::string, int64_t>>> SqliteCatalogue::tags() {
 
 uint64_t SqliteCatalogue::memory_bytes() {
   const std::shared_lock lock(index_mutex_, std::try_to_lock);
-  return static_cast<uint64_t>(sqlite3_memory_used()) + (lock ? index_.memory_bytes() : 0);
+  return static_cast<uint64_t>(sqlite3_memory_used()) +
+         (lock ? index_.memory_bytes() + vectors_.memory_bytes() : 0);
 }
 
 }  // namespace samplemind::library

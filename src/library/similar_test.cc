@@ -1,0 +1,217 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "library/catalogue.h"
+#include "library/excerpt.h"
+#include "library/index/sound_vectors.h"
+#include "library/test_support.h"
+
+namespace samplemind::library {
+namespace {
+
+using Random = std::mt19937;
+
+std::string descriptor(Random& random, int spread = 60) {
+  std::string d(audio::kDescriptorHeaderBytes, '\0');
+  d[0] = audio::kDescriptorVersion;
+  std::normal_distribution<double> normal(0, spread);
+  for (size_t i = 0; i < audio::kDescriptorDims; ++i)
+    d += static_cast<char>(static_cast<int8_t>(std::clamp(normal(random), -127.0, 127.0)));
+  return d;
+}
+
+std::string changed(std::string d, Random& random, int most) {
+  for (size_t i = audio::kDescriptorHeaderBytes; i < d.size(); ++i) {
+    const int v = static_cast<int8_t>(d[i]) +
+                  static_cast<int>(random() % static_cast<uint32_t>(2 * most + 1)) - most;
+    d[i] = static_cast<char>(static_cast<int8_t>(std::clamp(v, -128, 127)));
+  }
+  return d;
+}
+
+TEST(SoundVectors, VectorCodeAgreesWithThePlainOne) {
+  Random random(1);
+  std::vector<int8_t> rows(audio::kDescriptorDims * 37);
+  std::vector<int8_t> query(audio::kDescriptorDims);
+  for (auto& v : rows) v = static_cast<int8_t>(random());
+  for (auto& v : query) v = static_cast<int8_t>(random());
+  std::fill_n(rows.begin(), audio::kDescriptorDims, int8_t{127});
+  std::fill_n(query.begin(), 16, int8_t{-128});
+  for (const size_t count : {0u, 1u, 2u, 37u}) {
+    std::vector<int32_t> fast(count * 5, -1), plain(count * 5, -1);
+    block_sums(query.data(), rows.data(), count, fast.data());
+    block_sums_plain(query.data(), rows.data(), count, plain.data());
+    EXPECT_EQ(fast, plain);
+  }
+}
+
+TEST(SoundVectors, NearestIsWhatComparingAllGives) {
+  Random random(2);
+  SoundVectors vectors;
+  std::vector<std::string> all;
+  for (int64_t id = 1; id <= 3000; ++id) {
+    all.push_back(descriptor(random));
+    vectors.put(id, all.back());
+  }
+  vectors.put(5, "no descriptor");  // silence now
+  vectors.remove(7);
+  vectors.put(9, all[100]);
+  all[8] = all[100];
+  EXPECT_EQ(vectors.size(), 2998u);
+  for (const audio::AspectWeights weights :
+       {audio::AspectWeights{}, audio::AspectWeights{0, 1, 0, 0},
+        audio::AspectWeights{1, 2, 3, 4}}) {
+    const std::string query = descriptor(random);
+    std::vector<SoundVectors::Near> expected;
+    for (int64_t id = 1; id <= 3000; ++id) {
+      if (id == 5 || id == 7 || id % 3 == 0) continue;
+      expected.push_back({id, *audio::distance(query, all[static_cast<size_t>(id - 1)], weights)});
+    }
+    std::sort(expected.begin(), expected.end());
+    for (const size_t threads : {1u, 3u}) {
+      const auto got = vectors.nearest(
+          query, weights, 25, [](int64_t id) { return id % 3 != 0; }, threads);
+      ASSERT_EQ(got.size(), 25u);
+      for (size_t i = 0; i < got.size(); ++i)
+        EXPECT_NEAR(got[i].distance, expected[i].distance, 1e-4) << i;
+    }
+  }
+  EXPECT_TRUE(vectors.nearest("x", {}, 5, {}, 1).empty());
+  EXPECT_EQ(vectors.nearest(all[0], {}, 5000, {}, 2).size(), 2998u);
+}
+
+TEST(SoundVectors, ClosePairsAreFound) {
+  Random random(3);
+  SoundVectors vectors;
+  for (int64_t id = 1; id <= 4000; ++id) {
+    const std::string d = descriptor(random);
+    vectors.put(id, d);
+    if (id % 100 == 0) vectors.put(10000 + id, changed(d, random, 3));
+  }
+  const auto pairs = vectors.close_pairs(0.25f, {}, 100000);
+  EXPECT_GE(pairs.size(), 38u);  // of 40
+  for (const auto& p : pairs) EXPECT_EQ(std::abs(p.a - p.b), 10000);
+}
+
+class Similarity : public ::testing::Test {
+ protected:
+  Similarity() {
+    auto opened = Catalogue::open(home_.path() / "home", Catalogue::Access::kWrite);
+    EXPECT_TRUE(opened.ok());
+    catalogue_ = std::move(*opened);
+  }
+  int64_t add(const std::string& path, const std::string& d, const char* kind,
+              double duration_s = 1) {
+    Sample s;
+    s.file = {path, 10, 20};
+    s.digest_hex = blake3(path).hex();
+    s.analysis_version = audio::kAnalysisVersion;
+    s.analysis.format = "wav";
+    s.analysis.duration_s = duration_s;
+    s.analysis.kind = kind;
+    s.analysis.kind_confidence = 0.9;
+    s.analysis.descriptor = d;
+    EXPECT_TRUE(catalogue_->put({s}).ok());
+    return (*catalogue_->get_by_path(path))->id;
+  }
+  TemporaryFolder home_;
+  std::unique_ptr<Catalogue> catalogue_;
+};
+
+TEST_F(Similarity, NearestFirstWithinAFilter) {
+  Random random(4);
+  const std::string d = descriptor(random);
+  const int64_t self = add("/x/a.wav", d, "kick");
+  const int64_t near = add("/x/b.wav", changed(d, random, 4), "kick");
+  const int64_t farther = add("/x/c.wav", changed(d, random, 30), "snare");
+  for (int i = 0; i < 20; ++i) add("/x/o" + std::to_string(i) + ".wav", descriptor(random), "pad");
+  SimilarQuery q;
+  q.descriptor = d;
+  q.except = self;
+  q.limit = 3;
+  auto found = catalogue_->similar(q);
+  ASSERT_TRUE(found.ok()) << found.error().message();
+  ASSERT_EQ(found->size(), 3u);
+  EXPECT_EQ((*found)[0].sample.id, near);
+  EXPECT_EQ((*found)[1].sample.id, farther);
+  EXPECT_GT((*found)[1].distance, (*found)[0].distance);
+  EXPECT_NEAR((*found)[0].distance,
+              *audio::distance(d, (*catalogue_->get(near))->analysis.descriptor), 1e-4);
+  q.filter = "kind:snare";
+  found = catalogue_->similar(q);
+  ASSERT_EQ(found->size(), 1u);
+  EXPECT_EQ((*found)[0].sample.id, farther);
+  // Changes are seen: a sound goes missing, another comes.
+  ASSERT_TRUE(catalogue_->mark_missing({farther}, true).ok());
+  EXPECT_TRUE(catalogue_->similar(q)->empty());
+  const int64_t fresh = add("/x/new.wav", d, "snare");
+  EXPECT_EQ((*catalogue_->similar(q))[0].sample.id, fresh);
+  q.filter = "bpm:x";
+  EXPECT_EQ(catalogue_->similar(q).error().code(), ErrorCode::kInvalidArgument);
+  q.filter.clear();
+  q.descriptor.clear();
+  EXPECT_EQ(catalogue_->similar(q).error().code(), ErrorCode::kInvalidArgument);
+}
+
+TEST_F(Similarity, DuplicatesOfEveryKind) {
+  Random random(5);
+  const auto put = [&](const std::string& path, const std::string& content,
+                       const std::string& sound, const std::string& d, double duration_s) {
+    Sample s;
+    s.file = {path, 10, 20};
+    s.digest_hex = blake3(content).hex();
+    s.analysis_version = audio::kAnalysisVersion;
+    s.analysis.format = "wav";
+    s.analysis.duration_s = duration_s;
+    s.analysis.audio_blake3 = blake3(sound).hex();
+    s.analysis.descriptor = d;
+    EXPECT_TRUE(catalogue_->put({s}).ok());
+  };
+  const std::string d = descriptor(random);
+  put("/a.wav", "1", "A", d, 2);
+  put("/copy of a.wav", "1", "A", d, 2);
+  put("/a.flac", "2", "A", d, 2);
+  put("/a.mp3", "3", "A mp3", changed(d, random, 3), 1.95);
+  put("/a longer.wav", "4", "A longer", changed(d, random, 3), 9);
+  for (int i = 0; i < 50; ++i)
+    put("/o" + std::to_string(i), "o" + std::to_string(i), "o" + std::to_string(i),
+        descriptor(random), 2);
+  const auto paths = [](const DuplicateGroup& g) {
+    std::vector<std::string> list;
+    for (const Sample& s : g.samples) list.push_back(s.file.path);
+    std::sort(list.begin(), list.end());
+    return list;
+  };
+  const auto exact = catalogue_->duplicates(false, 100);
+  ASSERT_TRUE(exact.ok()) << exact.error().message();
+  ASSERT_EQ(exact->size(), 2u);
+  EXPECT_EQ((*exact)[0].how, "bytes");
+  EXPECT_EQ(paths((*exact)[0]), (std::vector<std::string>{"/a.wav", "/copy of a.wav"}));
+  EXPECT_EQ((*exact)[1].how, "audio");
+  EXPECT_EQ(paths((*exact)[1]), (std::vector<std::string>{"/a.flac", "/a.wav"}));
+  const auto near = catalogue_->duplicates(true, 100);
+  ASSERT_TRUE(near.ok()) << near.error().message();
+  ASSERT_EQ(near->size(), 3u);
+  EXPECT_EQ((*near)[2].how, "near");
+  EXPECT_EQ(paths((*near)[2]),
+            (std::vector<std::string>{"/a.flac", "/a.mp3", "/a.wav", "/copy of a.wav"}));
+}
+
+TEST(Stretch, IsMeasuredOnItsOwn) {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "long.wav";
+  write_file(file, wav_bytes(1, 2.0));
+  const auto part = analyze_stretch(file, 0.5, 1.25);
+  ASSERT_TRUE(part.ok()) << part.error().message();
+  EXPECT_NEAR(part->duration_s, 0.75, 1e-3);
+  EXPECT_NEAR(analyze_stretch(file, 1.5, 0)->duration_s, 0.5, 1e-3);
+  EXPECT_EQ(analyze_stretch(file, 5, 6).error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(analyze_stretch(file, 1, 0.5).error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(analyze_stretch(folder.path() / "none.wav", 0, 1).error().code(), ErrorCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace samplemind::library

@@ -1,0 +1,193 @@
+// Sounds like a sound, and duplicates.
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "library/store/catalogue_internal.h"
+
+namespace samplemind::library {
+
+namespace {
+
+constexpr size_t kThreads = 2;
+constexpr size_t kPairsMax = 1000000;
+// Two sounds of this distance are the same to the ear: re-encoded, trimmed by a little, louder.
+constexpr float kNear = 0.25f;
+constexpr double kLengthTolerance = 0.1;  // a trimmed copy is at most so much shorter
+
+// Sets that grow together.
+class Groups {
+ public:
+  explicit Groups(size_t n) : parent_(n) { std::iota(parent_.begin(), parent_.end(), 0u); }
+  size_t find(size_t i) {
+    while (parent_[i] != i) i = parent_[i] = parent_[parent_[i]];
+    return i;
+  }
+  void join(size_t a, size_t b) { parent_[find(a)] = find(b); }
+
+ private:
+  std::vector<size_t> parent_;
+};
+
+}  // namespace
+
+// Reads all descriptors at the first question about similarity: who never asks pays nothing.
+Result<void> SqliteCatalogue::ready_vectors() {
+  SM_CHECK_OK(ready_index());  // also drops the vectors when another process has written
+  {
+    const std::shared_lock lock(index_mutex_);
+    if (vectors_ready_) return ok();
+  }
+  const std::unique_lock lock(index_mutex_);
+  if (vectors_ready_) return ok();
+  Connection own;
+  const std::string& file = reader_.file();
+  Connection* from = &reader_;
+  std::unique_lock<std::mutex> read_lock(read_mutex_, std::defer_lock);
+  if (file == ":memory:") {
+    read_lock.lock();
+  } else {
+    SM_CHECK_OK(own.open(file, SQLITE_OPEN_READWRITE));
+    SM_CHECK_OK(own.run("PRAGMA query_only=ON;"));
+    from = &own;
+  }
+  vectors_.clear();
+  SM_TRY(Statement rows, from->prepare("SELECT id, descriptor FROM sample_vector ORDER BY id"));
+  for (;;) {
+    SM_TRY(const bool more, rows.step());
+    if (!more) break;
+    vectors_.put(rows.get_integer(0), rows.get_bytes(1));
+  }
+  vectors_ready_ = true;
+  return ok();
+}
+
+Result<std::vector<Similar>> SqliteCatalogue::similar(const SimilarQuery& q) {
+  if (!audio::is_descriptor(q.descriptor))
+    return Error(ErrorCode::kInvalidArgument,
+                 "there is nothing to compare: the sound is silent or "
+                 "was measured by another version",
+                 "'samplemind scan' measures it again");
+  SM_TRY(const ParsedQuery filter, parse_query(q.filter));
+  SM_CHECK_OK(ready_vectors());
+  ParsedQuery copy = filter;
+  SearchIndex::Collections collections;
+  SM_CHECK_OK(resolve_collections(copy, collections, 0));
+  std::vector<SoundVectors::Near> near;
+  {
+    const std::shared_lock lock(index_mutex_);
+    const auto fits = index_.matcher(copy, system_clock().unix_ms(), collections);
+    near = vectors_.nearest(
+        q.descriptor, q.weights, static_cast<size_t>(q.limit),
+        [&](int64_t id) { return id != q.except.value_or(0) && fits(id); }, kThreads);
+  }
+  std::vector<Similar> list;
+  for (const SoundVectors::Near& n : near) {
+    SM_TRY(auto sample, get(n.id));
+    if (!sample) continue;
+    Similar s;
+    s.distance = n.distance;
+    s.aspects = audio::aspect_distances(q.descriptor, sample->analysis.descriptor)
+                    .value_or(audio::AspectDistances());
+    sample->analysis.beats_s.clear();
+    sample->analysis.downbeats_s.clear();
+    sample->analysis.onsets_s.clear();
+    sample->facts.clear();
+    s.sample = std::move(*sample);
+    list.push_back(std::move(s));
+  }
+  return list;
+}
+
+Result<std::vector<DuplicateGroup>> SqliteCatalogue::duplicates(bool near, int limit) {
+  std::vector<DuplicateGroup> groups;
+  const auto read = [&](const char* how, const char* sql) -> Result<void> {
+    std::vector<std::vector<int64_t>> found;
+    {
+      const std::lock_guard lock(read_mutex_);
+      SM_TRY(Statement rows, reader_.prepare(sql));
+      std::string last;
+      for (;;) {
+        SM_TRY(const bool more, rows.step());
+        if (!more) break;
+        const std::string key = rows.get_bytes(0);
+        if (found.empty() || key != last) found.emplace_back();
+        last = key;
+        found.back().push_back(rows.get_integer(1));
+      }
+    }
+    for (const auto& ids : found) {
+      if (static_cast<int>(groups.size()) >= limit) return ok();
+      DuplicateGroup g;
+      g.how = how;
+      SM_TRY(g.samples, get_many(ids));
+      groups.push_back(std::move(g));
+    }
+    return ok();
+  };
+  SM_CHECK_OK(read("bytes",
+                   "SELECT digest, id FROM sample WHERE missing=0 AND error IS NULL AND digest IN "
+                   "(SELECT digest FROM sample WHERE missing=0 AND error IS NULL AND digest IS NOT "
+                   "NULL GROUP BY digest HAVING count(*)>1) ORDER BY digest, id"));
+  // The same sound in other files: a wav and its flac, or other tags. Files of the same bytes are
+  // in one group above and stand here with one of them.
+  SM_CHECK_OK(read(
+      "audio",
+      "WITH one AS (SELECT min(id) AS id FROM sample WHERE missing=0 AND error IS NULL GROUP BY "
+      "coalesce(digest, id)), sound AS (SELECT json_extract(d.analysis, '$.audio_blake3') AS a, "
+      "d.id FROM sample_detail d JOIN one ON one.id=d.id) SELECT a, id FROM sound WHERE a IN "
+      "(SELECT a FROM sound WHERE a IS NOT NULL GROUP BY a HAVING count(*)>1) ORDER BY a, id"));
+  if (!near) return groups;
+  SM_CHECK_OK(ready_vectors());
+  std::vector<SoundVectors::Pair> pairs;
+  {
+    const std::shared_lock lock(index_mutex_);
+    pairs = vectors_.close_pairs(kNear, audio::AspectWeights{1, 0.5f, 0.3f, 0.7f}, kPairsMax);
+  }
+  // Groups that are known already are not told again as near.
+  std::unordered_map<int64_t, size_t> exact;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    for (const Sample& s : groups[g].samples) exact.emplace(s.id, g);
+  }
+  std::map<int64_t, size_t> place;
+  for (const auto& p : pairs) {
+    place.emplace(p.a, place.size());
+    place.emplace(p.b, place.size());
+  }
+  std::vector<int64_t> ids;
+  for (const auto& [id, at] : place) ids.push_back(id);
+  SM_TRY(const auto samples, get_many(ids));
+  std::unordered_map<int64_t, const Sample*> by_id;
+  for (const Sample& s : samples) by_id.emplace(s.id, &s);
+  Groups joined(place.size());
+  for (const auto& p : pairs) {
+    const auto a = by_id.find(p.a);
+    const auto b = by_id.find(p.b);
+    if (a == by_id.end() || b == by_id.end() || a->second->missing || b->second->missing) continue;
+    const double longer = std::max(a->second->analysis.duration_s, b->second->analysis.duration_s);
+    const double shorter = std::min(a->second->analysis.duration_s, b->second->analysis.duration_s);
+    if (longer - shorter > std::max(0.05, kLengthTolerance * longer)) continue;
+    joined.join(place[p.a], place[p.b]);
+  }
+  std::map<size_t, std::vector<int64_t>> near_groups;
+  for (const auto& [id, at] : place) near_groups[joined.find(at)].push_back(id);
+  for (const auto& [root, members] : near_groups) {
+    if (members.size() < 2 || static_cast<int>(groups.size()) >= limit) continue;
+    const auto first = exact.find(members[0]);
+    const bool told =
+        first != exact.end() && std::all_of(members.begin(), members.end(), [&](int64_t id) {
+          const auto it = exact.find(id);
+          return it != exact.end() && it->second == first->second;
+        });
+    if (told) continue;
+    DuplicateGroup g;
+    g.how = "near";
+    SM_TRY(g.samples, get_many(members));
+    groups.push_back(std::move(g));
+  }
+  return groups;
+}
+
+}  // namespace samplemind::library
