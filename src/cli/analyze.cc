@@ -26,6 +26,33 @@ struct AnalyzeFlags {
   bool json = false;
 };
 
+// What tags and chunks say, on one line: "128 bpm, Am, 8 beats, 2 loops (ID3v2.3, smpl)".
+std::string written_in(const JsonValue& m) {
+  std::string out;
+  const auto add = [&](const std::string& fact) { out += (out.empty() ? "" : ", ") + fact; };
+  if (m["title"].is_string()) add("\"" + m["title"].string_or("") + "\"");
+  if (m["artist"].is_string()) add("by " + m["artist"].string_or(""));
+  if (const auto bpm = m["tempo_bpm"].number()) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%g bpm", *bpm);
+    add(text);
+  }
+  if (m["key_text"].is_string()) add(m["key_text"].string_or(""));
+  if (const auto note = m["root_note_midi"].integer()) add("root note " + std::to_string(*note));
+  if (const auto one_shot = m["one_shot"].boolean()) add(*one_shot ? "one-shot" : "loop");
+  if (const auto beats = m["beats"].integer()) add(std::to_string(*beats) + " beats");
+  const auto count = [&](const char* field, const char* one) {
+    const size_t n = m[field].size();
+    if (n > 0) add(std::to_string(n) + " " + one + (n > 1 ? "s" : ""));
+  };
+  count("loops", "loop point");
+  count("cues", "cue point");
+  std::string sources;
+  for (const JsonValue& s : m["sources"].items())
+    sources += (sources.empty() ? "" : ", ") + s.string_or("");
+  return out.empty() ? sources : out + " (" + sources + ")";
+}
+
 using Outcome = Result<audio::Analysis>;
 
 Outcome measure(const std::string& file, audio::AnalysisOptions options) {
@@ -147,8 +174,10 @@ Result<int> run_analyze(const Context& context, const AnalyzeFlags& flags) {
                                : std::to_string(channels) + " channels");
     if (s["bit_depth"].is_number()) format += ", " + number("bit_depth", "%.0f bit");
     line("format", format);
-    line("content", s["content"].string_or("") +
-                        (s["kind"].is_string() ? ", " + s["kind"].string_or("") : ""));
+    line("content",
+         s["content"].string_or("") +
+             (s["kind"].is_string() ? confidence(", " + s["kind"].string_or(""), "kind_confidence")
+                                    : ""));
     line("tempo", confidence(number("tempo_bpm", "%.2f bpm"), "tempo_confidence"));
     line("beats", s["beats_s"].size() > 0 ? std::to_string(s["beats_s"].size()) : "");
     std::string key = s["key"].string_or("");
@@ -158,6 +187,7 @@ Result<int> run_analyze(const Context& context, const AnalyzeFlags& flags) {
     line("loudness", number("loudness_lufs", "%.1f LUFS"));
     line("loudness range", number("loudness_range_lu", "%.1f LU"));
     line("true peak", number("true_peak_dbtp", "%.1f dBTP"));
+    if (s["metadata"].is_object()) line("the file says", written_in(s["metadata"]));
   } else if (!rows.empty()) {
     print(samples_table(rows, context.out, false));
   }

@@ -54,7 +54,7 @@ Result<int> run_plot(const PlotFlags& flags) {
          audio::draw_picture(
              sound, ending == ".svg" ? audio::PictureFormat::kSvg : audio::PictureFormat::kPng,
              options));
-  SM_CHECK_OK(write_file_atomic(out, picture));
+  SM_CHECK_OK(write_file_atomic(out, picture, 0644));
   if (flags.json) {
     std::string line;
     JsonWriter(line)

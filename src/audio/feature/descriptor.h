@@ -51,9 +51,9 @@ extern const std::array<AspectPart, kAspectCount> kAspectParts;
 // the same sound (docs/benchmarks.md).
 struct AspectWeights {
   float timbre = 1;
-  float pitch = 0.15f;
+  float pitch = 0.1f;
   float rhythm = 0.3f;
-  float envelope = 0.5f;
+  float envelope = 0.25f;
   float of(Aspect aspect) const;
 };
 
