@@ -12,6 +12,7 @@
 #include "ai/cache/record.h"
 #include "ai/canonical_json.h"
 #include "ai/config_keys.h"
+#include "ai/dialect/anthropic.h"
 #include "ai/dialect/ollama.h"
 #include "ai/dialect/openai.h"
 #include "ai/fingerprint.h"
@@ -76,6 +77,62 @@ void TranslateForOllama(benchmark::State& state) {
   }
 }
 BENCHMARK(TranslateForOllama)->Arg(1 << 10);
+
+// A request of OpenAI's dialect for Anthropic, and Anthropic's answer for OpenAI's client: what a
+// translation adds to a request.
+void TranslateToAnthropicAndBack(benchmark::State& state) {
+  const std::string body = request_of(static_cast<size_t>(state.range(0)));
+  ChatAnswer said;
+  said.id = "msg_1";
+  said.model = "claude-sonnet-4-5";
+  while (said.text.size() < static_cast<size_t>(state.range(0)))
+    said.text += "about 120 beats a minute, in A minor; ";
+  said.finish_reason = "stop";
+  said.usage.reported = true;
+  const std::string answer = write_anthropic_answer(said);
+  Target target;
+  target.dialect = Dialect::kAnthropic;
+  target.model = "claude-sonnet-4-5";
+  for (auto _ : state) {
+    const auto request = read_openai_request(body);
+    benchmark::DoNotOptimize(write_request(target, *request));
+    const auto back = make_answer_reader(Dialect::kAnthropic)->whole(answer);
+    benchmark::DoNotOptimize(write_openai_answer(*back));
+  }
+}
+BENCHMARK(TranslateToAnthropicAndBack)->Arg(4 << 10);
+
+// One event of Anthropic's stream, read and written as OpenAI's.
+void TranslateStreamEvent(benchmark::State& state) {
+  const auto reader = make_answer_reader(Dialect::kAnthropic);
+  std::vector<ChatDelta> pieces;
+  (void)reader->event(
+      "message_start",
+      R"({"type":"message_start","message":{"id":"msg_1","model":"claude-sonnet-4-5","usage":{}}})",
+      pieces);
+  const std::string event =
+      R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" beats a"}})";
+  Form form;
+  form.stream = true;
+  const auto writer = make_stream_writer(form);
+  for (auto _ : state) {
+    pieces.clear();
+    (void)reader->event("content_block_delta", event, pieces);
+    std::string out;
+    for (const ChatDelta& d : pieces) writer->delta(out, reader->head, d);
+    benchmark::DoNotOptimize(out);
+  }
+}
+BENCHMARK(TranslateStreamEvent);
+
+void CanonicalRequest(benchmark::State& state) {
+  const std::string body = request_of(static_cast<size_t>(state.range(0)));
+  for (auto _ : state) {
+    const auto request = read_openai_request(body);
+    benchmark::DoNotOptimize(canonical_request(*request));
+  }
+}
+BENCHMARK(CanonicalRequest)->Arg(1 << 10);
 
 void MemoryLookup(benchmark::State& state) {
   MemoryCache cache(256 << 20);
@@ -155,7 +212,7 @@ struct Filled {
         std::string body = request_of(1 << 10, static_cast<int>(i));
         if (stream) body.insert(1, "\"stream\":true,");
         const auto r = record_of(i, answer_bytes);
-        r->key = *fingerprint(scope, body);
+        r->key = fingerprint_canonical(scope, canonical_request(*read_openai_request(body)));
         (*disk)->put(r);
         bodies.push_back(std::move(body));
         if (i % 1000 == 999) (*disk)->flush();
