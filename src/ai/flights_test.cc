@@ -43,6 +43,16 @@ class ShardThread {
     loop_->stop();
     thread_.join();
   }
+  void stop_soon() { loop_->stop(); }
+  // The loop does nothing else until then.
+  void hold(std::shared_future<void> until) {
+    std::promise<void> held;
+    loop_->post([&held, until] {
+      held.set_value();
+      until.wait();
+    });
+    held.get_future().wait();
+  }
   std::shared_ptr<RemoteClient> ask(std::string body) {
     auto client = std::make_shared<RemoteClient>();
     client->body = std::move(body);
@@ -252,6 +262,30 @@ TEST(CrossShardFlight, FollowerTakesOverWhenTheLeadersShardIsGone) {
   ASSERT_TRUE(eventually([&] { return up.chats() == 1; }));
   const auto second = follower.ask(ask_body("hi"));
   ASSERT_TRUE(eventually([&] { return rig.gateway->cache_stats().coalesced == 1; }));
+  leader.reset();
+  ASSERT_EQ(second->done.wait_for(10s), std::future_status::ready);
+  EXPECT_EQ(text_of(second->sink), "from the second");
+  EXPECT_EQ(up.chats(), 2);
+}
+
+// The same while the follower's message still waits on the leader's loop, which never comes to it.
+TEST(CrossShardFlight, FollowerTakesOverWhenItsMessageIsNeverRead) {
+  FakeUpstream up([&](const Seen&, int number) {
+    if (number == 0) return failing(Reply::End::kStall);
+    return json_reply(answer_body("from the second"));
+  });
+  Rig rig(up);
+  auto leader = std::make_unique<ShardThread>(rig.gateway);
+  ShardThread follower(rig.gateway);
+  const auto first = leader->ask(ask_body("hi"));
+  ASSERT_TRUE(eventually([&] { return up.chats() == 1; }));
+  Gate busy;
+  leader->hold(busy.wait);
+  const auto second = follower.ask(ask_body("hi"));
+  ASSERT_TRUE(eventually([&] { return rig.gateway->cache_stats().coalesced == 1; }));
+  follower.connections();  // its message has been posted
+  leader->stop_soon();
+  busy.go.set_value();
   leader.reset();
   ASSERT_EQ(second->done.wait_for(10s), std::future_status::ready);
   EXPECT_EQ(text_of(second->sink), "from the second");

@@ -289,7 +289,7 @@ TEST_F(Scanner, ProgressAddsUp) {
 }
 
 TEST_F(Scanner, CancelKeepsWhatIsFinishedAndGoesOnLater) {
-  constexpr int kFiles = 300;
+  constexpr int kFiles = 4000;  // more than are measured before progress is first told
   for (int i = 0; i < kFiles; ++i) write_file(sounds_ / (std::to_string(i) + ".wav"), wav_bytes(i));
   std::atomic<bool> cancel = false;
   int64_t done = 0;

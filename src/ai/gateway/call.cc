@@ -18,6 +18,27 @@ constexpr double kRetryReserve = 10;
 
 }  // namespace
 
+// A follower's message to the leader's loop. Where nobody takes it, also because the loop ended
+// with it still waiting there, the follower hears that the leader is lost.
+struct Caller::Knock {
+  Knock(net::Loop::Poster home_in, std::weak_ptr<FollowedFlight> there)
+      : home(std::move(home_in)), there_(std::move(there)) {}
+  ~Knock() {
+    if (!taken_) RemoteFollower::lose(home, there_);
+  }
+  Knock(const Knock&) = delete;
+  Knock& operator=(const Knock&) = delete;
+  std::weak_ptr<FollowedFlight> take() {
+    taken_ = true;
+    return there_;
+  }
+  const net::Loop::Poster home;
+
+ private:
+  std::weak_ptr<FollowedFlight> there_;
+  bool taken_ = false;
+};
+
 FlightPtr Caller::join(const Plan& p, CacheState& state) {
   if (p.use_cache) {
     if (const auto it = flights_.find(p.flight_key);
@@ -91,14 +112,12 @@ net::Task<void> Caller::follow(FlightPtr flight, FlightLeader leader, Plan p) {
     auto followed = std::make_shared<FollowedFlight>(flight);
     const uint64_t id = core_->flights.next_id();
     const std::weak_ptr<FollowedFlight> there = followed;
-    const bool told =
-        leader.loop.post([leader, home = loop_.poster(), there, id, key = p.flight_key] {
-          if (*leader.alive) {
-            leader.caller->attach(key, leader.flight, RemoteFollower(home, there, id));
-          } else {
-            RemoteFollower::lose(home, there);
-          }
-        });
+    std::function<void()> ask = [leader, knock = std::make_shared<Knock>(loop_.poster(), there), id,
+                                 key = p.flight_key] {
+      if (*leader.alive)
+        leader.caller->attach(key, leader.flight, RemoteFollower(knock->home, knock->take(), id));
+    };
+    const bool told = leader.loop.post(std::move(ask));
     if (!told) followed->lost = true;
     std::function<void()> wake = [f = followed.get()] { f->event.notify(); };
     const auto registration = flight->cancel.on_cancel(std::move(wake));

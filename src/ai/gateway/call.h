@@ -50,6 +50,7 @@ class Caller {
   void refresh_behind(const Plan& p);
 
  private:
+  struct Knock;
   // Asks one candidate after the other until one answers or none may follow.
   net::Task<void> fly(FlightPtr flight, Plan p);
   // All tries at the plan's provider and model; nothing when it answered. `others`: candidates that
