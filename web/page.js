@@ -168,7 +168,7 @@ function keyMark(key) {
   return dot;
 }
 function row(s, index) {
-  const kinds = [s.kind, s.content].filter(Boolean).map((k) => el("span", { className: "chip", textContent: names[k] ?? k }));
+  const kinds = [s.kind, s.content].filter(Boolean).map((k) => el("span", { className: "chip", textContent: names[k] ?? k.replace("_", " ") }));
   const tr = el("tr", { tabIndex: -1, title: s.error || "" },
     cell("name", s.name),
     cell("kind", ...kinds),
@@ -254,7 +254,7 @@ function showDetail(s) {
     facts.push(el("div", {}, el("dt", { textContent: name }), dd));
   };
   const sure = (c) => (c === null || c === undefined ? "" : Math.round(c * 100) + "% sure");
-  fact("Kind", [s.kind, names[s.content] ?? s.content].filter(Boolean).join(", "));
+  fact("Kind", [s.kind?.replace("_", " "), names[s.content] ?? s.content].filter(Boolean).join(", "));
   fact("Length", length(s.duration_s));
   fact("Tempo", bpm(s.tempo_bpm) === null ? null : bpm(s.tempo_bpm) + " BPM", sure(s.tempo_confidence));
   fact("Key", s.key, s.key ? `${CAMELOT(s.key)} · ${sure(s.key_confidence)}` : "");
