@@ -11,7 +11,7 @@
 // It does not change with level, leading silence or sample rate, and little with a codec or a
 // trimmed end. Descriptors of different versions cannot be compared: store them beside
 // kAnalysisVersion, which is raised with kDescriptorVersion. All functions are pure and
-// thread-safe; distance() costs about 20 ns and allocates nothing.
+// thread-safe; distance() allocates nothing.
 #pragma once
 
 #include <array>

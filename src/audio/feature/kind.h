@@ -3,7 +3,7 @@
 // A small network (models/kind.bin, trained by tools/train/kind) looks at the first four seconds:
 // 40 mel bands at 16 moments, closer together at the attack, and the descriptor's measures of
 // colour and envelope. What it was trained on, and how often it is right on sounds that it never
-// heard, stands in models/README.md. Costs about 0.1 ms a sound; pure, thread-safe, the same bits
+// heard, stands in models/README.md. Pure, thread-safe, the same bits
 // every time.
 #pragma once
 
