@@ -4,19 +4,11 @@
 
 #include "audio/facts_json.h"
 #include "audio/feature/key.h"
+#include "audio/rounding.h"
 
 namespace samplemind::audio {
 
 namespace {
-double rounded(double v, double inverse_step) {
-  return std::round(v * inverse_step) / inverse_step;
-}
-
-std::optional<double> rounded(const std::optional<double>& v, double inverse_step) {
-  if (!v) return std::nullopt;
-  return rounded(*v, inverse_step);
-}
-
 void times(JsonWriter& w, std::string_view name, const std::vector<double>& seconds) {
   w.key(name).begin_array();
   for (const double t : seconds) w.value(rounded(t, 1e4));

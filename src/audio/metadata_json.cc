@@ -1,18 +1,7 @@
-#include <cmath>
-
 #include "audio/analysis_json.h"
+#include "audio/rounding.h"
 
 namespace samplemind::audio {
-
-namespace {
-double rounded(double v, double inverse_step) {
-  return std::round(v * inverse_step) / inverse_step;
-}
-std::optional<double> rounded(const std::optional<double>& v, double inverse_step) {
-  if (!v) return std::nullopt;
-  return rounded(*v, inverse_step);
-}
-}  // namespace
 
 void write_json(JsonWriter& w, const Metadata& m) {
   w.begin_object();

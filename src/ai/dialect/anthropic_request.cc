@@ -125,19 +125,7 @@ Result<void> read_message(JsonValue v, size_t index, std::vector<Message>& messa
   }
   if (!content) return bad_request(where + ": 'content' is missing");
   keep_others(m.extra, members, {"role", "content"});
-  // Results of tools come first in a message of the user's; other dialects give them one of their
-  // own.
-  const auto rest = std::find_if(m.parts.begin(), m.parts.end(),
-                                 [](const Part& p) { return p.kind != Kind::kToolResult; });
-  if (m.role == Role::kUser && rest != m.parts.begin()) {
-    Message results;
-    results.role = Role::kTool;
-    std::move(m.parts.begin(), rest, std::back_inserter(results.parts));
-    m.parts.erase(m.parts.begin(), rest);
-    messages.push_back(std::move(results));
-    if (m.parts.empty() && m.extra.empty()) return ok();
-  }
-  messages.push_back(std::move(m));
+  add_message(messages, std::move(m));
   return ok();
 }
 

@@ -165,18 +165,10 @@ Result<void> read_content(JsonValue v, size_t index, std::vector<Message>& messa
     }
   }
   keep_others(m.extra, members, {"role", "parts"});
-  // What functions answered comes first and is a message of its own in other dialects.
-  const auto rest = std::stable_partition(
-      m.parts.begin(), m.parts.end(), [](const Part& p) { return p.kind == Kind::kToolResult; });
-  if (m.role == Role::kUser && rest != m.parts.begin()) {
-    Message results;
-    results.role = Role::kTool;
-    std::move(m.parts.begin(), rest, std::back_inserter(results.parts));
-    m.parts.erase(m.parts.begin(), rest);
-    messages.push_back(std::move(results));
-    if (m.parts.empty() && m.extra.empty()) return ok();
-  }
-  messages.push_back(std::move(m));
+  // What functions answered comes first.
+  std::stable_partition(m.parts.begin(), m.parts.end(),
+                        [](const Part& p) { return p.kind == Kind::kToolResult; });
+  add_message(messages, std::move(m));
   return ok();
 }
 

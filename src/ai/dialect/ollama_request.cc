@@ -315,17 +315,7 @@ Result<void> write_tools(JsonWriter& w, const ChatRequest& r) {
   if (r.tools.empty() || r.tool_choice.mode == Mode::kNone) return ok();
   if (r.parallel_tools == false) return cannot_express(kMe, "'parallel_tool_calls': false");
   w.key("tools").begin_array();
-  for (const ToolSpec& t : r.tools) {
-    w.begin_object().field("type", "function").key("function").begin_object();
-    w.field("name", t.name);
-    if (!t.description.empty()) w.field("description", t.description);
-    if (!t.schema.is_null()) {
-      w.key("parameters");
-      t.schema.write(w);
-    }
-    if (t.strict) w.field("strict", *t.strict);
-    w.end_object().end_object();
-  }
+  for (const ToolSpec& t : r.tools) write_function_tool(w, t);
   w.end_array();
   return ok();
 }

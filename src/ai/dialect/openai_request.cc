@@ -545,15 +545,7 @@ Result<void> write_tools(JsonWriter& w, const std::vector<ToolSpec>& tools) {
   for (const ToolSpec& t : tools) {
     if (t.type != "function") return cannot_express(kMe, "a tool of type '" + t.type + "'");
     SM_CHECK_OK(refuse_extra(kMe, t.extra, "a tool's", {"eager_input_streaming", "defer_loading"}));
-    w.begin_object().field("type", "function").key("function").begin_object();
-    w.field("name", t.name);
-    if (!t.description.empty()) w.field("description", t.description);
-    if (!t.schema.is_null()) {
-      w.key("parameters");
-      t.schema.write(w);
-    }
-    if (t.strict) w.field("strict", *t.strict);
-    w.end_object().end_object();
+    write_function_tool(w, t);
   }
   w.end_array();
   return ok();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 
 namespace samplemind::ai {
@@ -88,6 +89,32 @@ Result<void> refuse_extra(Dialect target, const ExtraValues& extra, std::string_
                                       (type.empty() ? "" : " of type '" + std::string(type) + "'"));
   }
   return ok();
+}
+
+void add_message(std::vector<Message>& messages, Message m) {
+  const auto rest = std::find_if(m.parts.begin(), m.parts.end(),
+                                 [](const Part& p) { return p.kind != Part::Kind::kToolResult; });
+  if (m.role == Message::Role::kUser && rest != m.parts.begin()) {
+    Message results;
+    results.role = Message::Role::kTool;
+    std::move(m.parts.begin(), rest, std::back_inserter(results.parts));
+    m.parts.erase(m.parts.begin(), rest);
+    messages.push_back(std::move(results));
+    if (m.parts.empty() && m.extra.empty()) return;
+  }
+  messages.push_back(std::move(m));
+}
+
+void write_function_tool(JsonWriter& w, const ToolSpec& tool) {
+  w.begin_object().field("type", "function").key("function").begin_object();
+  w.field("name", tool.name);
+  if (!tool.description.empty()) w.field("description", tool.description);
+  if (!tool.schema.is_null()) {
+    w.key("parameters");
+    tool.schema.write(w);
+  }
+  if (tool.strict) w.field("strict", *tool.strict);
+  w.end_object().end_object();
 }
 
 Part text_part(std::string text) {

@@ -39,6 +39,12 @@ bool says_nothing(const JsonValue& v);
 Result<void> refuse_extra(Dialect target, const ExtraValues& extra, std::string_view where,
                           std::initializer_list<std::string_view> harmless = {});
 
+// Adds the message. Results of tools that a user's message begins with go before it as a message
+// of their own, as other dialects have them.
+void add_message(std::vector<Message>& messages, Message m);
+// {"type":"function","function":{...}}, as OpenAI and Ollama have it.
+void write_function_tool(JsonWriter& w, const ToolSpec& tool);
+
 Part text_part(std::string text);
 Part tool_call_part(std::string id, std::string name, std::string arguments);
 // A data: URL in base64 becomes bytes, anything else stays a URL.

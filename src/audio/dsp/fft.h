@@ -1,5 +1,7 @@
-// Real FFT of a fixed power-of-two size. Plans are immutable after construction; transform()
-// allocates nothing and may be called from several threads with different buffers.
+// Real FFT of a fixed power-of-two size, plainly written: what the tests hold the vector transform
+// (batch_fft.h) against; the program itself does not use it. Plans are immutable after
+// construction; transform() allocates nothing and may be called from several threads with different
+// buffers.
 #pragma once
 
 #include <complex>
