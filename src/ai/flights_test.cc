@@ -1,6 +1,7 @@
 // Single flight across the shards of one process: each shard on a thread of its own, as in the
 // service.
 #include <thread>
+#include <utility>
 
 #include "ai/gateway.h"
 #include "ai/test_support.h"
@@ -40,10 +41,13 @@ class ShardThread {
   ~ShardThread() { stop(); }
   void stop() {
     if (!thread_.joinable()) return;
-    loop_->stop();
+    stop_soon();
     thread_.join();
   }
-  void stop_soon() { loop_->stop(); }
+  // Once: the loop lives on its thread and may be gone as soon as it knows.
+  void stop_soon() {
+    if (auto* loop = std::exchange(loop_, nullptr)) loop->stop();
+  }
   // The loop does nothing else until then.
   void hold(std::shared_future<void> until) {
     std::promise<void> held;
