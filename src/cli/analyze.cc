@@ -1,6 +1,4 @@
 // samplemind analyze: the ear alone, no library, no service.
-#include <CLI/CLI.hpp>
-
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -196,18 +194,18 @@ Result<int> run_analyze(const Context& context, const AnalyzeFlags& flags) {
 
 }  // namespace
 
-Run add_analyze(CLI::App& command, Context& context) {
+Run add_analyze(Arguments command, Context& context) {
   auto flags = std::make_shared<AnalyzeFlags>();
   command.add_option("FILE", flags->files, "Sound files; several are measured in parallel")
-      ->required();
+      .required();
   command
       .add_option("--level", flags->level,
                   "How much to measure: basic, standard, detailed or professional")
-      ->capture_default_str();
+      .capture_default();
   command
       .add_option("--only", flags->only,
                   "Only these parts instead of a level's, such as tempo,key or loudness")
-      ->delimiter(',');
+      .comma_separated();
   command.add_flag(
       "--json", flags->json,
       "One object a line: path, duration_s, tempo_bpm, beats_s, key, loudness_lufs, ... "

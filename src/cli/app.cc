@@ -20,7 +20,7 @@ struct CommandEntry {
   const char* group;
   const char* summary;
   const char* examples;
-  Run (*add)(CLI::App&, Context&);
+  Run (*add)(Arguments, Context&);
 };
 
 constexpr const char* kService = "The service";
@@ -112,7 +112,8 @@ const CommandEntry kCommands[] = {
      add_usage},
     {"route", kModels, "Where a request would go, and why; nothing is asked",
      "  samplemind route explain request.json\n"
-     "  echo '{\"model\":\"auto\",\"messages\":[{\"role\":\"user\",\"content\":\"Which genre?\"}]}' | "
+     "  echo '{\"model\":\"auto\",\"messages\":[{\"role\":\"user\",\"content\":\"Which "
+     "genre?\"}]}' | "
      "samplemind route explain -\n  samplemind route test requests.jsonl",
      add_route},
     {"config", kMore, "Every setting, its value and where it comes from",
@@ -309,7 +310,7 @@ int run_command_line(std::vector<std::string> arguments) {
   for (const CommandEntry& c : kCommands) {
     CLI::App* const command = app.add_subcommand(c.name, c.summary);
     command->set_help_flag();
-    runs.emplace_back(command, c.add(*command, context));
+    runs.emplace_back(command, c.add(Arguments(*command), context));
   }
   // Help wins over whatever else is wrong with the line.
   const auto wants_help = [&] {

@@ -1,6 +1,4 @@
 // samplemind ask
-#include <CLI/CLI.hpp>
-
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -143,20 +141,19 @@ Result<int> run_ask(const Context& context, const AskFlags& flags) {
 
 }  // namespace
 
-Run add_ask(CLI::App& command, Context& context) {
+Run add_ask(Arguments command, Context& context) {
   auto f = std::make_shared<AskFlags>();
-  command.add_option("QUESTION", f->question, "In your own words")->required();
+  command.add_option("QUESTION", f->question, "In your own words").required();
   command
       .add_option("--file", f->files,
                   "A sound that the question is about; may be given several times. Without it the "
                   "library's best matches are told")
-      ->type_name("FILE")
-      ->expected(1)
-      ->take_all();
+      .type_name("FILE")
+      .repeated();
   command
       .add_option("--model", f->model,
                   "Which model answers: 'auto' (the default), or a name from 'samplemind models'")
-      ->type_name("NAME");
+      .type_name("NAME");
   command.add_flag("--fresh", f->fresh, "Ask anew even when the answer is known");
   command.add_flag("--json", f->json, "One object: answer, provider, model, usage, cost, cache");
   return [f, &context] { return run_ask(context, *f); };

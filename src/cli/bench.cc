@@ -1,6 +1,4 @@
 // samplemind bench
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <memory>
 #include <thread>
@@ -243,7 +241,7 @@ Result<int> run_bench(const Context& context, const std::string& model, bool jso
 
 }  // namespace
 
-Run add_bench(CLI::App& command, Context& context) {
+Run add_bench(Arguments command, Context& context) {
   auto model = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
   auto quick = std::make_shared<bool>(false);
@@ -251,7 +249,7 @@ Run add_bench(CLI::App& command, Context& context) {
   command
       .add_option("--model", *model,
                   "Ask this model instead of a fake upstream: three real questions, at its price")
-      ->type_name("NAME");
+      .type_name("NAME");
   command.add_flag("--json", *json, "One object");
   return [model, json, quick, &context] { return run_bench(context, *model, *json); };
 }

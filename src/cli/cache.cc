@@ -1,6 +1,4 @@
 // samplemind cache: what is cached, tidying it up, filling it, moving it.
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -445,42 +443,42 @@ Result<int> run_cache(const Context& context, const CacheFlags& flags) {
 
 }  // namespace
 
-Run add_cache(CLI::App& command, Context& context) {
+Run add_cache(Arguments command, Context& context) {
   auto flags = std::make_shared<CacheFlags>();
   command
       .add_option("ACTION", flags->action,
                   "stats: hits, savings, sizes; ls: the answers; show KEY: one of them; clear: "
                   "remove those that fit; warm FILE: ask ahead of time; export, import FILE: move "
                   "answers between machines")
-      ->required();
+      .required();
   command.add_option(
       "WHAT", flags->what,
       "show: a key or its first digits. warm: JSON Lines of requests, or a text "
       "with a prompt a line. export, import: a file, - for standard output or input");
   command.add_option("--key", flags->key, "ls, clear, export: the key or its first digits")
-      ->type_name("KEY");
+      .type_name("KEY");
   command
       .add_option("--model", flags->model,
                   "ls, clear, export: that gave the answer; warm: that plain prompts go to")
-      ->type_name("NAME");
+      .type_name("NAME");
   command.add_option("--provider", flags->provider, "ls, clear, export: such as openai")
-      ->type_name("NAME");
+      .type_name("NAME");
   command.add_option("--tenant", flags->tenant, "ls, clear, export: whose answer it is")
-      ->type_name("NAME");
+      .type_name("NAME");
   command
       .add_option("--older-than", flags->older_than,
                   "ls, clear, export: stored longer ago, 12h or 7d")
-      ->type_name("TIME");
+      .type_name("TIME");
   command.add_flag("--all", flags->all, "clear: everything");
   command.add_option("--limit", flags->limit, "ls: at most so many (20)")
-      ->check(CLI::Range(1, 1000000))
-      ->type_name("N");
+      .range(1, 1000000)
+      .type_name("N");
   command.add_option("--concurrency", flags->concurrency, "warm: requests at once (4)")
-      ->check(CLI::Range(1, 64))
-      ->type_name("N");
+      .range(1, 64)
+      .type_name("N");
   command.add_option("--budget", flags->budget_usd, "warm: dollars it may spend")
-      ->check(CLI::Range(0.0, 1e6))
-      ->type_name("USD");
+      .range(0.0, 1e6)
+      .type_name("USD");
   command.add_flag("--json", flags->json, "One object a line");
   return [flags, &context] { return run_cache(context, *flags); };
 }

@@ -288,6 +288,17 @@ TEST(Logs, LastLinesOverBlocks) {
   EXPECT_TRUE(last_lines(file, 5, fs::file_size(file)).empty());
 }
 
+TEST(ArgumentsOfCommands, AnOutOfRangeNumberIsAnErrorThatSaysTheRange) {
+  for (const char* word : {"9", "-1", "many", "nan"}) {
+    testing::internal::CaptureStderr();
+    const int status = run_command_line({"edit", "--rating", word});
+    const std::string said = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(status, exit_code(ErrorCode::kInvalidArgument)) << word;
+    EXPECT_NE(said.find("'" + std::string(word) + "' is no number from 0 to 5"), std::string::npos)
+        << said;
+  }
+}
+
 TEST(Problems, BecomeErrors) {
   const auto problem = JsonValue::parse(
       R"({"type":"error","title":"Not Found","status":404,"detail":"there is no sample 7","hint":"look","code":"not-found"})");

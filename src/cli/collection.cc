@@ -1,6 +1,4 @@
 // samplemind collection
-#include <CLI/CLI.hpp>
-
 #include <memory>
 
 #include "base/config.h"
@@ -107,15 +105,15 @@ Result<int> run_collection(const Context& context, const CollectionFlags& f) {
 
 }  // namespace
 
-Run add_collection(CLI::App& command, Context& context) {
+Run add_collection(Arguments command, Context& context) {
   auto f = std::make_shared<CollectionFlags>();
-  command.add_option("ACTION", f->action, "list, show, make, add, take, remove")->required();
+  command.add_option("ACTION", f->action, "list, show, make, add, take, remove").required();
   command.add_option("NAME", f->name, "Its name");
   command.add_option("QUERY", f->words, "For add and take: the sounds, as in 'samplemind search'");
-  command.add_option("--id", f->ids, "Or their ids")->type_name("N");
+  command.add_option("--id", f->ids, "Or their ids").type_name("N");
   command.add_option("--query", f->query, "For make: a smart collection of what this finds")
-      ->type_name("QUERY");
-  command.add_option("--note", f->note, "For make: a note")->type_name("TEXT");
+      .type_name("QUERY");
+  command.add_option("--note", f->note, "For make: a note").type_name("TEXT");
   command.add_flag("--json", f->json, "As JSON");
   return [f, &context] { return run_collection(context, *f); };
 }

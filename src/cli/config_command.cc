@@ -1,6 +1,4 @@
 // samplemind config
-#include <CLI/CLI.hpp>
-
 #include <memory>
 
 #include "base/json.h"
@@ -70,7 +68,7 @@ Result<int> run_config(const Context& context, const std::string& key, bool json
 
 }  // namespace
 
-Run add_config(CLI::App& command, Context& context) {
+Run add_config(Arguments command, Context& context) {
   auto key = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
   command.add_option("KEY", *key, "One setting, or the beginning of several: server");

@@ -1,6 +1,4 @@
 // samplemind down
-#include <CLI/CLI.hpp>
-
 #include <memory>
 
 #include "base/files.h"
@@ -51,12 +49,12 @@ Result<int> run_down(const Context& context, const DownFlags& flags) {
 
 }  // namespace
 
-Run add_down(CLI::App& command, Context& context) {
+Run add_down(Arguments command, Context& context) {
   auto flags = std::make_shared<DownFlags>();
   command
       .add_option("--timeout", flags->timeout,
                   "How long running requests may take before it is killed (10s)")
-      ->type_name("TIME");
+      .type_name("TIME");
   command.add_flag("--stack", flags->stack, "Stop the containers of docker/compose.yaml instead");
   return [flags, &context] { return run_down(context, *flags); };
 }

@@ -1,6 +1,4 @@
 // samplemind edit, tags, undo: what the user says about sounds, and taking it back.
-#include <CLI/CLI.hpp>
-
 #include <ctime>
 #include <memory>
 #include <optional>
@@ -160,42 +158,39 @@ Result<int> run_undo(const Context& context, std::optional<int64_t> id, bool lis
 
 }  // namespace
 
-Run add_edit(CLI::App& command, Context& context) {
+Run add_edit(Arguments command, Context& context) {
   auto f = std::make_shared<EditFlags>();
   command.add_option("QUERY", f->query, "The sounds, as in 'samplemind search'");
-  command.add_option("--id", f->ids, "Or their ids")->type_name("N");
+  command.add_option("--id", f->ids, "Or their ids").type_name("N");
   command.add_flag("--favourite", f->favourite, "A favourite");
   command.add_flag("--no-favourite", f->no_favourite, "No favourite");
-  command.add_option("--rating", f->rating, "0 (none) to 5")
-      ->type_name("N")
-      ->check(CLI::Range(0, 5));
-  command.add_option("--tag", f->tags, "Add this tag; may be repeated")->type_name("TAG");
-  command.add_option("--untag", f->untags, "Remove this tag")->type_name("TAG");
-  command.add_option("--note", f->note, "A note; '' removes it")->type_name("TEXT");
-  command.add_option("--colour", f->colour, "#rrggbb; '' removes it")->type_name("COLOUR");
+  command.add_option("--rating", f->rating, "0 (none) to 5").type_name("N").range(0, 5);
+  command.add_option("--tag", f->tags, "Add this tag; may be repeated").type_name("TAG");
+  command.add_option("--untag", f->untags, "Remove this tag").type_name("TAG");
+  command.add_option("--note", f->note, "A note; '' removes it").type_name("TEXT");
+  command.add_option("--colour", f->colour, "#rrggbb; '' removes it").type_name("COLOUR");
   command.add_flag("--hide", f->hide, "Leave them out of searches (is:hidden finds them)");
   command.add_flag("--show", f->show, "Hidden no longer");
   command
       .add_option("--tempo", f->tempo,
                   "The right tempo, locked: 140, x1/2, x2/3, x3/4, x4/3, x3/2, x2; auto: unlocked")
-      ->type_name("BPM");
+      .type_name("BPM");
   command.add_option("--key", f->key, "The right key, locked: Am, 8A; auto: unlocked")
-      ->type_name("KEY");
-  command.add_option("--kind", f->kind, "The right kind, locked; auto: unlocked")
-      ->type_name("KIND");
+      .type_name("KEY");
+  command.add_option("--kind", f->kind, "The right kind, locked; auto: unlocked").type_name("KIND");
   command.add_option("--content", f->content, "oneshot, loop or music, locked; auto: unlocked")
-      ->type_name("WHAT");
+      .type_name("WHAT");
   command.add_flag("--json", f->json, "How many were changed, and the change's id");
   return [f, &context] { return run_edit(context, *f); };
 }
 
-Run add_tags(CLI::App& command, Context& context) {
+Run add_tags(Arguments command, Context& context) {
   auto json = std::make_shared<bool>(false);
   command.add_flag("--json", *json, "One object a line");
   return [json, &context] { return run_tags(context, *json); };
 }
 
-Run add_undo(CLI::App& command, Context& context) {
+Run add_undo(Arguments command, Context& context) {
   struct Flags {
     std::optional<int64_t> id;
     bool list = false, json = false;

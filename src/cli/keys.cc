@@ -1,6 +1,4 @@
 // samplemind keys: virtual keys are made, listed, rotated and revoked.
-#include <CLI/CLI.hpp>
-
 #include <memory>
 
 #include "ai/keys.h"
@@ -165,37 +163,32 @@ Result<int> run_revoke(const Context& context, const KeyFlags& f) {
 
 }  // namespace
 
-Run add_keys(CLI::App& command, Context& context) {
+Run add_keys(Arguments command, Context& context) {
   auto f = std::make_shared<KeyFlags>();
-  command.add_option("ACTION", f->action, std::string("What to do: ") + kActions)->required();
+  command.add_option("ACTION", f->action, std::string("What to do: ") + kActions).required();
   command.add_option("NAME", f->name, "The new key's name; for rotate and revoke its name or id");
   command
       .add_option("--models", f->models,
                   "Models it may ask: 'ollama/*', 'openai/gpt-4o*'; without it all")
-      ->type_name("PATTERN,...")
-      ->delimiter(',');
+      .type_name("PATTERN,...")
+      .comma_separated();
   command
       .add_option("--budget", f->budgets,
                   "Dollars a day, a month or in all: 2.50/day, 10/month, 100; for some models: "
                   "5/day:openai/*. May be given several times")
-      ->type_name("AMOUNT")
-      ->expected(1)
-      ->take_all();
-  command.add_option("--rpm", f->rpm, "Requests a minute")
-      ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
-  command.add_option("--tpm", f->tpm, "Tokens a minute")
-      ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
-  command.add_option("--expires", f->expires, "After so long: 12h, 30d")->type_name("TIME");
+      .type_name("AMOUNT")
+      .repeated();
+  command.add_option("--rpm", f->rpm, "Requests a minute").type_name("N").range(0, 1e12);
+  command.add_option("--tpm", f->tpm, "Tokens a minute").type_name("N").range(0, 1e12);
+  command.add_option("--expires", f->expires, "After so long: 12h, 30d").type_name("TIME");
   command
       .add_option("--tenant", f->tenant,
                   "Cached answers are shared within a tenant only; without it 'local'")
-      ->type_name("NAME");
+      .type_name("NAME");
   command.add_flag("--local-only", f->local_only, "Nothing asked with it leaves this machine");
   command.add_flag("--library", f->library, "It opens the library and the coach, too");
   command.add_option("--grace", f->grace, "rotate: the old key serves for so long more")
-      ->type_name("TIME");
+      .type_name("TIME");
   command.add_flag("--all", f->all, "ls: revoked and expired ones, too");
   command.add_flag("--json", f->json, "JSON: ls one object a line, else one object");
   return [f, &context]() -> Result<int> {

@@ -1,6 +1,4 @@
 // samplemind library: care for the library's file and for what it knows of missing sounds.
-#include <CLI/CLI.hpp>
-
 #include <memory>
 
 #include "base/config.h"
@@ -194,11 +192,10 @@ Result<int> run_library(const Context& context, const LibraryFlags& f) {
 
 }  // namespace
 
-Run add_library(CLI::App& command, Context& context) {
+Run add_library(Arguments command, Context& context) {
   auto f = std::make_shared<LibraryFlags>();
-  command
-      .add_option("ACTION", f->action, "check, backup, restore, purge, relocate, export, import")
-      ->required();
+  command.add_option("ACTION", f->action, "check, backup, restore, purge, relocate, export, import")
+      .required();
   command.add_option("ARGUMENT", f->arguments,
                      "backup, restore, import: a file; export: a file, - or a folder; relocate: "
                      "the old and the new folder; purge: a "
@@ -208,11 +205,11 @@ Run add_library(CLI::App& command, Context& context) {
           "--format", f->format,
           "With export: csv, json, m3u, rekordbox, fl (FL Studio's browser tags), marks (all "
           "that you said, for import), copies or links (a folder)")
-      ->type_name("F");
+      .type_name("F");
   command.add_option("--query", f->query, "With export: the sounds, as in 'samplemind search'")
-      ->type_name("QUERY");
+      .type_name("QUERY");
   command.add_option("--collection", f->collection, "With export: a collection's sounds")
-      ->type_name("NAME");
+      .type_name("NAME");
   command.add_flag("--repair", f->repair, "With check: mend what can be mended");
   command.add_flag("--json", f->json, "As JSON");
   return [f, &context] { return run_library(context, *f); };

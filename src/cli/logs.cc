@@ -1,6 +1,4 @@
 // samplemind logs
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
@@ -94,14 +92,14 @@ Result<int> run_logs(const Context& context, const LogsFlags& flags) {
 
 }  // namespace
 
-Run add_logs(CLI::App& command, Context& context) {
+Run add_logs(Arguments command, Context& context) {
   auto flags = std::make_shared<LogsFlags>();
   command.add_option("SERVICE", flags->service, "samplemind (the default) or ollama");
   command.add_flag("-f,--follow", flags->follow,
                    "Go on with what is written from now; Ctrl-C ends");
   command.add_option("-n,--lines", flags->lines, "How many of the last lines (50)")
-      ->type_name("N")
-      ->check(CLI::Range(0, 1000000));
+      .type_name("N")
+      .range(0, 1000000);
   command.add_flag("--json", flags->json, "The lines as they were written");
   return [flags, &context] { return run_logs(context, *flags); };
 }

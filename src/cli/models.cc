@@ -1,6 +1,4 @@
 // samplemind models, samplemind pull-models
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -107,13 +105,13 @@ Result<int> run_pull(const Context& context, const std::vector<std::string>& nam
 
 }  // namespace
 
-Run add_models(CLI::App& command, Context& context) {
+Run add_models(Arguments command, Context& context) {
   auto json = std::make_shared<bool>(false);
   command.add_flag("--json", *json, "One object a line");
   return [json, &context] { return run_models(context, *json); };
 }
 
-Run add_pull_models(CLI::App& command, Context& context) {
+Run add_pull_models(Arguments command, Context& context) {
   auto names = std::make_shared<std::vector<std::string>>();
   auto json = std::make_shared<bool>(false);
   command.add_option("NAME", *names,

@@ -1,6 +1,4 @@
 // samplemind plot: pictures of one sound.
-#include <CLI/CLI.hpp>
-
 #include <memory>
 
 #include "audio/picture.h"
@@ -72,15 +70,15 @@ Result<int> run_plot(const PlotFlags& flags) {
 
 }  // namespace
 
-Run add_plot(CLI::App& command, Context& /*context*/) {
+Run add_plot(Arguments command, Context& /*context*/) {
   auto flags = std::make_shared<PlotFlags>();
-  command.add_option("FILE", flags->file, "A sound file")->required();
+  command.add_option("FILE", flags->file, "A sound file").required();
   command.add_option("--what", flags->what,
                      "Panels from above, separated by commas: waveform, mel, log, chroma, "
                      "tempogram, beats (default: all)");
   command.add_option("-o,--out", flags->out,
                      "The picture, .png or .svg (default: the sound's name with .png, here)");
-  command.add_option("--width", flags->width, "In pixels, 400 to 4000")->capture_default_str();
+  command.add_option("--width", flags->width, "In pixels, 400 to 4000").capture_default();
   command.add_flag("--json", flags->json, "One object: path, picture, bytes");
   return [flags] { return run_plot(*flags); };
 }

@@ -1,6 +1,4 @@
 // samplemind profile
-#include <CLI/CLI.hpp>
-
 #include <memory>
 
 #include "base/json.h"
@@ -47,7 +45,7 @@ Result<int> run_profile(const Context& context, bool json) {
 
 }  // namespace
 
-Run add_profile(CLI::App& command, Context& context) {
+Run add_profile(Arguments command, Context& context) {
   auto json = std::make_shared<bool>(false);
   command.add_flag("--json", *json, "One object");
   return [json, &context] { return run_profile(context, *json); };

@@ -1,6 +1,4 @@
 // samplemind ps
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -161,7 +159,7 @@ Result<int> run_ps(const Context& context, const PsFlags& flags) {
 
 }  // namespace
 
-Run add_ps(CLI::App& command, Context& context) {
+Run add_ps(Arguments command, Context& context) {
   auto flags = std::make_shared<PsFlags>();
   command.add_flag("--json", flags->json, "One JSON array, for scripts");
   command.add_flag("--check", flags->check,

@@ -1,6 +1,4 @@
 // samplemind rename
-#include <CLI/CLI.hpp>
-
 #include <memory>
 
 #include "base/json.h"
@@ -66,14 +64,14 @@ Result<int> run_rename(const Context& context, const RenameFlags& f) {
 
 }  // namespace
 
-Run add_rename(CLI::App& command, Context& context) {
+Run add_rename(Arguments command, Context& context) {
   auto f = std::make_shared<RenameFlags>();
   command
       .add_option("PATTERN", f->pattern,
                   "{name} {bpm} {key} {camelot} {kind} {content} {note} {rating} {tags} {folder} "
                   "{n} {n:3}; what a sound has not got leaves nothing; the ending stays")
-      ->required();
-  command.add_option("QUERY", f->query, "The sounds, as in 'samplemind search'")->required();
+      .required();
+  command.add_option("QUERY", f->query, "The sounds, as in 'samplemind search'").required();
   command.add_flag("--yes", f->yes, "Rename; without it the plan is shown");
   command.add_flag("--json", f->json, "The plan and what was done");
   return [f, &context] { return run_rename(context, *f); };

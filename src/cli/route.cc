@@ -1,6 +1,4 @@
 // samplemind route: where requests would go, and why. Nothing is asked but lists of models.
-#include <CLI/CLI.hpp>
-
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -127,11 +125,11 @@ Result<int> run_test(const Context& context, const RouteFlags& f) {
 
 }  // namespace
 
-Run add_route(CLI::App& command, Context& context) {
+Run add_route(Arguments command, Context& context) {
   auto f = std::make_shared<RouteFlags>();
-  command.add_option("ACTION", f->action, "explain (one request) or test (one a line)")->required();
+  command.add_option("ACTION", f->action, "explain (one request) or test (one a line)").required();
   command.add_option("FILE", f->file, "Requests in OpenAI's form; - reads standard input")
-      ->required();
+      .required();
   command.add_flag("--json", f->json, "One object a request");
   return [f, &context]() -> Result<int> {
     if (f->action == "explain") return run_explain(context, *f);

@@ -1,6 +1,4 @@
 // samplemind scan
-#include <CLI/CLI.hpp>
-
 #include <memory>
 
 #include "base/files.h"
@@ -133,7 +131,7 @@ Result<int> run_scan(const Context& context, const ScanFlags& flags) {
 
 }  // namespace
 
-Run add_scan(CLI::App& command, Context& context) {
+Run add_scan(Arguments command, Context& context) {
   auto flags = std::make_shared<ScanFlags>();
   command.add_option(
       "PATH", flags->paths,

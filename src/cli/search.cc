@@ -1,6 +1,4 @@
 // samplemind search
-#include <CLI/CLI.hpp>
-
 #include <memory>
 
 #include "base/files.h"
@@ -75,31 +73,29 @@ Result<int> run_search(const Context& context, const SearchFlags& flags) {
 
 }  // namespace
 
-Run add_search(CLI::App& command, Context& context) {
+Run add_search(Arguments command, Context& context) {
   auto f = std::make_shared<SearchFlags>();
   command.add_option(
       "TEXT", f->text,
       "Words and conditions, as in 'dusty kick -loop bpm:120-128 ~key:8A is:favourite tag:x "
       "len:<2s sort:-added'; the page and the API understand the same");
-  command.add_option("--bpm", f->bpm, "Tempo: 120, 120-128, '<100', '>=90'")->type_name("RANGE");
+  command.add_option("--bpm", f->bpm, "Tempo: 120, 120-128, '<100', '>=90'").type_name("RANGE");
   command.add_option("--key", f->key, "Am, 'F# minor', Gb, 8A (Camelot), 1m (Open Key)")
-      ->type_name("KEY");
-  command.add_option("--length", f->length, "Length: '<2s', 500ms-2s, '>10'")->type_name("RANGE");
-  command.add_option("--kind", f->kind, "kick, snare, hat, bass, pad, ...")->type_name("KIND");
+      .type_name("KEY");
+  command.add_option("--length", f->length, "Length: '<2s', 500ms-2s, '>10'").type_name("RANGE");
+  command.add_option("--kind", f->kind, "kick, snare, hat, bass, pad, ...").type_name("KIND");
   command.add_flag("--loop", f->loop, "Only loops");
   command.add_flag("--oneshot", f->oneshot, "Only single hits and notes");
   command.add_flag("--music", f->music, "Only whole pieces");
-  command.add_option("--folder", f->folder, "Only below this folder")->type_name("DIR");
+  command.add_option("--folder", f->folder, "Only below this folder").type_name("DIR");
   command.add_flag("--broken", f->broken, "Only files that could not be read, with the reason");
   command
       .add_option(
           "--sort", f->sort,
           "relevance, name, tempo, key, length, loudness, added, rating, played, kind, folder, "
           "note, random; --sort=-tempo: falling")
-      ->type_name("BY");
-  command.add_option("--limit", f->limit, "How many at most (50)")
-      ->type_name("N")
-      ->check(CLI::Range(1, 1000));
+      .type_name("BY");
+  command.add_option("--limit", f->limit, "How many at most (50)").type_name("N").range(1, 1000);
   command.add_flag("--json", f->json, "One object a line, fields as in 'analyze --json'");
   return [f, &context] { return run_search(context, *f); };
 }

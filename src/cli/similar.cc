@@ -1,6 +1,4 @@
 // samplemind similar, samplemind duplicates
-#include <CLI/CLI.hpp>
-
 #include <charconv>
 #include <cstdio>
 #include <memory>
@@ -119,28 +117,26 @@ Result<int> run_duplicates(const Context& context, bool near, bool json) {
 
 }  // namespace
 
-Run add_similar(CLI::App& command, Context& context) {
+Run add_similar(Arguments command, Context& context) {
   auto f = std::make_shared<SimilarFlags>();
-  command.add_option("SOUND", f->what, "A sound file, in the library or not, or an id")->required();
+  command.add_option("SOUND", f->what, "A sound file, in the library or not, or an id").required();
   command.add_option("--kind", f->kind, "Only of this kind: kick, snare, hat, ...")
-      ->type_name("KIND");
+      .type_name("KIND");
   command
       .add_option("--aspect", f->aspect,
                   "What counts and how much: timbre=1,pitch=0.2,rhythm=0,envelope=0.5; those not "
                   "named do not")
-      ->type_name("A=N,...");
+      .type_name("A=N,...");
   command.add_option("--filter", f->filter, "Only among these, as in 'samplemind search'")
-      ->type_name("QUERY");
-  command.add_option("--from", f->from, "Only the stretch from this second ...")->type_name("S");
-  command.add_option("--to", f->to, "... to this one")->type_name("S");
-  command.add_option("--limit", f->limit, "How many at most (20)")
-      ->type_name("N")
-      ->check(CLI::Range(1, 1000));
+      .type_name("QUERY");
+  command.add_option("--from", f->from, "Only the stretch from this second ...").type_name("S");
+  command.add_option("--to", f->to, "... to this one").type_name("S");
+  command.add_option("--limit", f->limit, "How many at most (20)").type_name("N").range(1, 1000);
   command.add_flag("--json", f->json, "One object a line: similarity, by aspect, and the sample");
   return [f, &context] { return run_similar(context, *f); };
 }
 
-Run add_duplicates(CLI::App& command, Context& context) {
+Run add_duplicates(Arguments command, Context& context) {
   struct Flags {
     bool near = false, json = false;
   };

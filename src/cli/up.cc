@@ -4,8 +4,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -323,16 +321,16 @@ Result<int> run_up(const Context& context, const UpFlags& up) {
 
 }  // namespace
 
-Run add_up(CLI::App& command, Context& context) {
+Run add_up(Arguments command, Context& context) {
   auto flags = std::make_shared<UpFlags>();
   command
       .add_option("--host", flags->host,
                   "Address to listen on (127.0.0.1); beyond this machine a key is needed, and "
                   "made when there is none")
-      ->type_name("HOST");
+      .type_name("HOST");
   command.add_option("--port", flags->port, "Port to listen on (8000); 0: any free one")
-      ->type_name("N")
-      ->check(CLI::Range(0, 65535));
+      .type_name("N")
+      .range(0, 65535);
   command.add_flag("--foreground", flags->foreground,
                    "Do not go to the background; for containers and supervisors");
   command.add_flag("--stack", flags->stack,
@@ -340,7 +338,7 @@ Run add_up(CLI::App& command, Context& context) {
   command
       .add_option("--with", flags->with,
                   "With --stack: services beside it, with commas (ollama, redis, mongodb)")
-      ->type_name("NAMES");
+      .type_name("NAMES");
   command.add_flag("--no-demo", flags->no_demo, "Leave the demo pack out of the first start");
   return [flags, &context] { return run_up(context, *flags); };
 }

@@ -1,6 +1,4 @@
 // samplemind usage
-#include <CLI/CLI.hpp>
-
 #include <memory>
 
 #include "ai/money.h"
@@ -93,10 +91,10 @@ Result<int> run_usage(const Context& context, const UsageFlags& f) {
 
 }  // namespace
 
-Run add_usage(CLI::App& command, Context& context) {
+Run add_usage(Arguments command, Context& context) {
   auto f = std::make_shared<UsageFlags>();
-  command.add_option("--by", f->by, "model (the default), key or day")->type_name("WHAT");
-  command.add_option("--days", f->days, "So many days back, today included (30)")->type_name("N");
+  command.add_option("--by", f->by, "model (the default), key or day").type_name("WHAT");
+  command.add_option("--days", f->days, "So many days back, today included (30)").type_name("N");
   command.add_flag("--json", f->json, "One object a line; costs in millionths of a dollar");
   return [f, &context] { return run_usage(context, *f); };
 }

@@ -1,6 +1,4 @@
 // samplemind watch
-#include <CLI/CLI.hpp>
-
 #include <memory>
 
 #include "base/files.h"
@@ -48,7 +46,7 @@ Result<int> run_watch(const Context& context, const std::string& action, const s
 
 }  // namespace
 
-Run add_watch(CLI::App& command, Context& context) {
+Run add_watch(Arguments command, Context& context) {
   struct Flags {
     std::string action = "list", folder;
     bool json = false;
