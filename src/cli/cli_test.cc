@@ -290,9 +290,7 @@ TEST(Logs, LastLinesOverBlocks) {
 
 TEST(ArgumentsOfCommands, AnOutOfRangeNumberIsAnErrorThatSaysTheRange) {
   for (const char* word : {"9", "-1", "many", "nan"}) {
-    testing::internal::CaptureStderr();
-    const int status = run_command_line({"edit", "--rating", word});
-    const std::string said = testing::internal::GetCapturedStderr();
+    const auto [status, said] = run({"edit", "--rating", word});
     EXPECT_EQ(status, exit_code(ErrorCode::kInvalidArgument)) << word;
     EXPECT_NE(said.find("'" + std::string(word) + "' is no number from 0 to 5"), std::string::npos)
         << said;
