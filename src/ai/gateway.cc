@@ -47,9 +47,8 @@ class Shard final : public GatewayShard {
     const ClientWishes wishes = read_wishes(context.headers);
     const bool plain = wishes.plain();
     // The quick way: this very body was answered before.
-    if (plain && core_->settings.cache_enabled && cache_.may_be_seen(body)) {
-      if (const AnswerCache::Seen* seen =
-              cache_.seen(cache_.seen_digest(context, route, wishes, body))) {
+    if (plain && core_->settings.cache_enabled) {
+      if (const SeenBodies::Entry* seen = cache_.seen(context, route, wishes, body)) {
         if (RecordPtr hit = core_->memory.get(seen->key, core_->clock.unix_ms());
             hit && cache_.acceptable(*hit, wishes.max_age_ms) && !core_->past_ttl(*hit)) {
           core_->hits_memory.add();
@@ -77,7 +76,7 @@ class Shard final : public GatewayShard {
       const RecordPtr hit = co_await cache_.look_up(p, state);
       if (hit) {
         // Only now: most bodies never come again, and need no place among those that do.
-        if (plain) cache_.remember(cache_.seen_digest(context, route, wishes, body), body, p);
+        if (plain) cache_.remember(context, route, wishes, body, p);
         if (core_->past_ttl(*hit)) caller_.refresh_behind(p);
         sink.hit(*hit, state, p.route);
         co_await render_hit(*core_, *hit, state, p.form, sink);

@@ -1,6 +1,6 @@
 #include "ai/gateway/lookup.h"
 
-#include <cstring>
+#include <string>
 #include <utility>
 
 #include "ai/gateway/resolve.h"
@@ -12,23 +12,20 @@ namespace samplemind::ai {
 
 namespace {
 
-constexpr size_t kSeenBits = 1 << 20;  // sixteen for each body that may be remembered
-
-// Eight bytes a step. Only says which bodies need not be looked for: a body that is made to collide
-// costs itself a look-up.
-uint64_t quick_hash(std::string_view bytes) {
-  constexpr uint64_t kPrime = 0x9E3779B97F4A7C15u;
-  uint64_t h = bytes.size() * kPrime;
-  uint64_t v = 0;
-  for (; bytes.size() >= sizeof v; bytes.remove_prefix(sizeof v)) {
-    std::memcpy(&v, bytes.data(), sizeof v);
-    h = (h ^ v) * kPrime;
-    h ^= h >> 32;
-  }
-  v = 0;
-  std::memcpy(&v, bytes.data(), bytes.size());
-  h = (h ^ v) * kPrime;
-  return h ^ h >> 29;
+// Whatever beside the body may decide on what answers it, each field with its length.
+std::string scope_of(const CallContext& context, const ChatRoute& route,
+                     const ClientWishes& wishes) {
+  std::string out{static_cast<char>(route.dialect), route.stream ? 's' : 'w',
+                  route.list ? 'l' : 'e'};
+  const auto field = [&out](std::string_view text) {
+    out.append(std::to_string(text.size())).append(":").append(text);
+  };
+  field(route.model);
+  field(context.tenant);
+  field(wishes.cache_namespace);
+  field(answer_changing_headers(context.headers));
+  field(routing_scope(context));
+  return out;
 }
 
 }  // namespace
@@ -40,43 +37,16 @@ AnswerCache::AnswerCache(GatewayCore& core, net::Loop& loop) : core_(&core) {
     redis_ = std::move(*made);
 }
 
-Digest AnswerCache::seen_digest(const CallContext& context, const ChatRoute& route,
-                                const ClientWishes& wishes, std::string_view body) const {
-  Hasher h = seen_base_;
-  const char kind[] = {static_cast<char>(route.dialect), route.stream ? 's' : 'w',
-                       route.list ? 'l' : 'e'};
-  h.update(std::string_view(kind, sizeof kind));
-  h.update_field(route.model);
-  h.update_field(context.tenant);
-  h.update_field(wishes.cache_namespace);
-  h.update_field(answer_changing_headers(context.headers));
-  h.update_field(routing_scope(context));
-  h.update(body);
-  return h.finish();
+const SeenBodies::Entry* AnswerCache::seen(const CallContext& context, const ChatRoute& route,
+                                           const ClientWishes& wishes, std::string_view body) {
+  return seen_.find(scope_of(context, route, wishes), body, core_->clock.unix_ms());
 }
 
-bool AnswerCache::may_be_seen(std::string_view body) const {
-  if (seen_bits_.empty()) return false;
-  const uint64_t bit = quick_hash(body) % kSeenBits;
-  return (seen_bits_[bit / 64] >> (bit % 64) & 1) != 0;
-}
-
-const AnswerCache::Seen* AnswerCache::seen(const Digest& seen_key) const {
-  const auto it = seen_.find(seen_key);
-  if (it == seen_.end() || it->second.until_ms <= core_->clock.unix_ms()) return nullptr;
-  return &it->second;
-}
-
-void AnswerCache::remember(const Digest& seen_key, std::string_view body, const Plan& p) {
-  if (seen_.size() >= kSeenMax) {
-    seen_.clear();
-    seen_bits_.clear();
-  }
-  if (seen_bits_.empty()) seen_bits_.resize(kSeenBits / 64);
-  const uint64_t bit = quick_hash(body) % kSeenBits;
-  seen_bits_[bit / 64] |= uint64_t{1} << (bit % 64);
+void AnswerCache::remember(const CallContext& context, const ChatRoute& route,
+                           const ClientWishes& wishes, std::string_view body, const Plan& p) {
   // Names that were resolved by a provider's list are resolved again once the list is.
-  seen_[seen_key] = {p.key, p.form, core_->clock.unix_ms() + kModelListMs, p.route};
+  seen_.remember(scope_of(context, route, wishes), body,
+                 {p.key, p.form, core_->clock.unix_ms() + kModelListMs, p.route});
 }
 
 bool AnswerCache::acceptable(const CacheRecord& r, int64_t max_age_ms) const {
