@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/json.h"
+
 namespace samplemind {
 
 namespace {
@@ -125,6 +127,40 @@ fs::path data_home() {
 }
 fs::path config_home() {
   return xdg("XDG_CONFIG_HOME", ".config");
+}
+
+std::string path_to_text(const fs::path& path) {
+  static constexpr char kDigits[] = "0123456789ABCDEF";
+  const std::string& bytes = path.native();
+  if (is_utf8(bytes)) return bytes;
+  std::string out = "file://";
+  for (const char c : bytes) {
+    const auto b = static_cast<unsigned char>(c);
+    if (b > 0x20 && b < 0x7F && c != '%' && c != '?' && c != '#') {
+      out += c;
+    } else {
+      out += {'%', kDigits[b >> 4], kDigits[b & 15]};
+    }
+  }
+  return out;
+}
+
+fs::path path_from_text(std::string_view text) {
+  if (!text.starts_with("file:///")) return text;
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+  };
+  std::string out;
+  for (size_t i = 7; i < text.size(); ++i) {
+    const bool coded =
+        text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0;
+    out += coded ? static_cast<char>(digit(text[i + 1]) << 4 | digit(text[i + 2])) : text[i];
+    i += coded ? 2 : 0;
+  }
+  return out;
 }
 
 fs::path executable_path() {

@@ -23,6 +23,11 @@ Result<void> write_file_atomic(const fs::path& path, std::string_view content,
 // Creates the folder and its parents with mode 0700; an existing folder is left as it is.
 Result<void> make_private_dir(const fs::path& path);
 
+// A path as text for JSON: itself when it is UTF-8, else a file:// URI whose other bytes are
+// percent-encoded, so that no byte is lost on the way. path_from_text() takes both.
+std::string path_to_text(const fs::path& path);
+fs::path path_from_text(std::string_view text);
+
 // $NAME, or nothing when unset or empty.
 std::optional<std::string> env(const char* name);
 

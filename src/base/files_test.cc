@@ -1,5 +1,7 @@
 #include "base/files.h"
 
+#include "base/json.h"
+
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -67,6 +69,20 @@ TEST_F(FilesTest, ProcessesRunWithoutAShell) {
   EXPECT_EQ(start_process(o).error().code(), ErrorCode::kNotFound);
   o.argv = {(folder_ / "out").string()};
   EXPECT_FALSE(start_process(o).ok());
+}
+
+TEST_F(FilesTest, PathsSurviveAsText) {
+  for (const std::string path :
+       {"/a b/ü/kick.wav", "relative 100%.wav", "/a\xff\xfe %41\n/\xc3(.wav", "/\xed\xa0\x80",
+        "file", "/100%.wav"}) {
+    const std::string text = path_to_text(path);
+    EXPECT_TRUE(is_utf8(text));
+    EXPECT_EQ(path_from_text(text).native(), path);
+  }
+  EXPECT_EQ(path_to_text("/ü%41"), "/ü%41");
+  EXPECT_EQ(path_to_text("/\xff ?"), "file:///%FF%20%3F");
+  EXPECT_EQ(path_from_text("file:///a%2").native(), "/a%2");
+  EXPECT_EQ(path_from_text("file://host/a").native(), "file://host/a");
 }
 
 }  // namespace

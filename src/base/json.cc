@@ -31,6 +31,15 @@ size_t utf8_length(std::string_view s) {
 }
 }  // namespace
 
+bool is_utf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const size_t n = utf8_length(text.substr(i));
+    if (n == 0) return false;
+    i += n;
+  }
+  return true;
+}
+
 void append_json_string(std::string& out, std::string_view text) {
   out.push_back('"');
   size_t plain = 0;  // start of the run not yet copied

@@ -18,6 +18,8 @@
 
 namespace samplemind {
 
+bool is_utf8(std::string_view text);
+
 // Appends `text` as a JSON string with its quotes (RFC 8259 escapes; bytes that are not UTF-8
 // become U+FFFD).
 void append_json_string(std::string& out, std::string_view text);

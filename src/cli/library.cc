@@ -86,7 +86,9 @@ Result<int> run_export(const Context& context, const LibraryFlags& f) {
   if (format == "copies" || format == "links") {
     std::string body;
     JsonWriter w(body);
-    w.begin_object().field("folder", absolute(f.arguments[0])).field("links", format == "links");
+    w.begin_object()
+        .field("folder", path_to_text(absolute(f.arguments[0])))
+        .field("links", format == "links");
     if (f.collection.empty()) {
       w.field("query", f.query);
     } else {
@@ -155,7 +157,7 @@ Result<int> run_library(const Context& context, const LibraryFlags& f) {
   JsonWriter w(body);
   if (f.action == "backup") {
     SM_CHECK_OK(need(1, "backup FILE"));
-    w.begin_object().field("path", absolute(f.arguments[0])).end_object();
+    w.begin_object().field("path", path_to_text(absolute(f.arguments[0]))).end_object();
     SM_TRY(const auto api, ApiClient::open(context, ApiClient::Need::kRead));
     SM_TRY(const JsonValue done, api->send("POST", "/api/v1/library/backup", body));
     show(f, done,
@@ -176,8 +178,8 @@ Result<int> run_library(const Context& context, const LibraryFlags& f) {
   if (f.action == "relocate") {
     SM_CHECK_OK(need(2, "relocate OLD-FOLDER NEW-FOLDER"));
     w.begin_object()
-        .field("from", absolute(f.arguments[0]))
-        .field("to", absolute(f.arguments[1]))
+        .field("from", path_to_text(absolute(f.arguments[0])))
+        .field("to", path_to_text(absolute(f.arguments[1])))
         .end_object();
     SM_TRY(const auto api, ApiClient::open(context, ApiClient::Need::kWrite));
     SM_TRY(const JsonValue done, api->send("POST", "/api/v1/library/relocate", body));

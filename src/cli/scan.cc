@@ -100,7 +100,7 @@ Result<int> run_scan(const Context& context, const ScanFlags& flags) {
         return errno_error(error.value(), absolute.string());
       return Error(ErrorCode::kNotFound, absolute.string() + " does not exist");
     }
-    w.value(absolute.string());
+    w.value(path_to_text(absolute));
   }
   w.end_array().end_object();
   SM_TRY(const auto api, ApiClient::open(context, ApiClient::Need::kWrite));

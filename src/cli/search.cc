@@ -35,7 +35,8 @@ Result<int> run_search(const Context& context, const SearchFlags& flags) {
   add("length", flags.length);
   add("kind", flags.kind);
   add("content", flags.loop ? "loop" : flags.oneshot ? "oneshot" : flags.music ? "music" : "");
-  if (!flags.folder.empty()) add("folder", fs::absolute(flags.folder).lexically_normal().string());
+  if (!flags.folder.empty())
+    add("folder", path_to_text(fs::absolute(flags.folder).lexically_normal()));
   add("sort", flags.sort);
   if (flags.broken) add("state", "broken");
   SM_TRY(const auto api, ApiClient::open(context, ApiClient::Need::kRead));

@@ -49,7 +49,7 @@ Result<int> run_similar(const Context& context, const SimilarFlags& f) {
     if (!fs::exists(path, ignored))
       return Error(ErrorCode::kNotFound, path.string() + " does not exist",
                    "give a sound file, or an id of 'samplemind search --json'");
-    w.field("path", path.string());
+    w.field("path", path_to_text(path));
   }
   if (f.from) w.field("from_s", *f.from);
   if (f.to) w.field("to_s", *f.to);

@@ -24,7 +24,7 @@ Result<int> run_watch(const Context& context, const std::string& action, const s
     JsonWriter w(body);
     fs::path clean = fs::absolute(folder).lexically_normal();
     if (!clean.has_filename() && clean.has_parent_path()) clean = clean.parent_path();
-    w.begin_object().field("folder", clean.string()).end_object();
+    w.begin_object().field("folder", path_to_text(clean)).end_object();
     SM_TRY(const auto api, ApiClient::open(context, ApiClient::Need::kWrite));
     SM_TRY(folders, api->send("POST", action == "add" ? "/api/v1/watch" : "/api/v1/watch/remove",
                               std::move(body)));

@@ -325,12 +325,13 @@ Result<std::string> export_sounds(Catalogue& catalogue, const std::vector<int64_
 namespace {
 
 void write_identity(JsonWriter& w, const Sample& s) {
-  w.field("path", s.file.path).field("digest", s.digest_hex);
+  w.field("path", path_to_text(s.file.path)).field("digest", s.digest_hex);
 }
 
 // The sound of this library that an entry means.
 Result<std::optional<int64_t>> find_sound(Catalogue& catalogue, const JsonValue& entry) {
-  SM_TRY(const auto by_path, catalogue.get_by_path(entry["path"].string_or("")));
+  SM_TRY(const auto by_path,
+         catalogue.get_by_path(path_from_text(entry["path"].string_or("")).native()));
   if (by_path) return std::optional<int64_t>(by_path->id);
   const auto digest = Digest::from_hex(entry["digest"].string_or(""));
   if (!digest.ok()) return std::optional<int64_t>();

@@ -1,6 +1,7 @@
 #include "library/sample_json.h"
 
 #include "audio/analysis_json.h"
+#include "base/files.h"
 
 namespace samplemind::library {
 
@@ -10,6 +11,7 @@ void write_json(JsonWriter& w, const Sample& s) {
       .field("path", s.file.path)
       .field("name", s.name())
       .field("folder", s.folder());
+  if (!is_utf8(s.file.path)) w.field("uri", path_to_text(s.file.path));
   w.field("state", s.missing ? "missing" : !s.error.empty() ? "broken" : "ok");
   if (!s.error.empty()) w.field("error", s.error);
   w.field("size_bytes", s.file.size).field("added_ms", s.added_ms);

@@ -49,7 +49,7 @@ Result<library::SearchQuery> read_query(std::string_view text) {
     } else if (name == "content") {
       SM_TRY(q.content, library::parse_content(value));
     } else if (name == "folder") {
-      q.folder = value;
+      q.folder = path_from_text(value).native();
     } else if (name == "state") {
       if (value != "ok" && value != "broken")
         return Error(ErrorCode::kInvalidArgument,
@@ -160,7 +160,8 @@ Task<void> post_scan(Call call) {
   auto request = JsonValue::parse(*body);
   std::vector<fs::path> paths;
   if (request.ok()) {
-    for (const JsonValue& p : (*request)["paths"].items()) paths.emplace_back(p.string_or(""));
+    for (const JsonValue& p : (*request)["paths"].items())
+      paths.push_back(path_from_text(p.string_or("")));
   }
   const bool all_absolute =
       std::all_of(paths.begin(), paths.end(), [](const fs::path& p) { return p.is_absolute(); });

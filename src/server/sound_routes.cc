@@ -99,7 +99,7 @@ Result<Reply> post_similar(const Job& job) {
   const double from = body["from_s"].number_or(0);
   const double to = body["to_s"].number_or(0);
   const bool stretch = !body["from_s"].is_null() || !body["to_s"].is_null();
-  fs::path path = body["path"].string_or("");
+  fs::path path = path_from_text(body["path"].string_or(""));
   if (const auto id = body["id"].integer()) {
     SM_TRY(const auto sample, job.engine.catalogue->get(*id));
     if (!sample) return Error(ErrorCode::kNotFound, "there is no sample " + std::to_string(*id));
@@ -212,7 +212,7 @@ void write_problems(JsonWriter& w, const std::vector<std::string>& problems) {
 
 Result<Reply> post_export_folder(const Job& job) {
   SM_TRY(const JsonValue body, body_object(job));
-  const fs::path folder = body["folder"].string_or("");
+  const fs::path folder = path_from_text(body["folder"].string_or(""));
   if (!folder.is_absolute())
     return Error(ErrorCode::kInvalidArgument, "'folder' must be an absolute path");
   SM_TRY(const auto ids, ids_of_query(job, body));
@@ -236,7 +236,8 @@ Result<Reply> post_rename(const Job& job) {
   JsonWriter w(reply.body);
   w.begin_object().field("dry_run", dry).key("steps").begin_array();
   for (const auto& s : plan) {
-    w.begin_object().field("id", s.move.id).field("from", s.move.from).field("to", s.move.to);
+    w.begin_object().field("id", s.move.id);
+    w.field("from", path_to_text(s.move.from)).field("to", path_to_text(s.move.to));
     w.key("problem");
     if (s.problem.empty()) {
       w.null();
@@ -271,7 +272,7 @@ Result<Reply> get_watch(const Job& job) {
 
 Result<Reply> change_watch(const Job& job, bool add) {
   SM_TRY(const JsonValue body, body_object(job));
-  const fs::path folder = body["folder"].string_or("");
+  const fs::path folder = path_from_text(body["folder"].string_or(""));
   std::error_code ignored;
   if (!folder.is_absolute())
     return Error(ErrorCode::kInvalidArgument, "'folder' must be an absolute path");

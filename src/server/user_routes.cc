@@ -219,20 +219,21 @@ Result<Reply> post_purge(const Job& job) {
 Result<Reply> post_relocate(const Job& job) {
   SM_TRY(const JsonValue body, body_object(job));
   SM_TRY(const EditReport report,
-         job.engine.catalogue->relocate(body["from"].string_or(""), body["to"].string_or("")));
+         job.engine.catalogue->relocate(path_from_text(body["from"].string_or("")).native(),
+                                        path_from_text(body["to"].string_or("")).native()));
   return reply_of(report);
 }
 
 Result<Reply> post_backup(const Job& job) {
   SM_TRY(const JsonValue body, body_object(job));
-  const fs::path target = body["path"].string_or("");
+  const fs::path target = path_from_text(body["path"].string_or(""));
   if (!target.is_absolute())
     return Error(ErrorCode::kInvalidArgument, "'path' must be an absolute path of a new file");
   SM_CHECK_OK(job.engine.catalogue->backup(target));
   std::error_code ignored;
   Reply reply;
   JsonWriter w(reply.body);
-  w.begin_object().field("path", target.string());
+  w.begin_object().field("path", path_to_text(target));
   w.field("bytes", static_cast<uint64_t>(fs::file_size(target, ignored))).end_object();
   return reply;
 }

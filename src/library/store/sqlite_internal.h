@@ -116,7 +116,7 @@ class Connection {
     const int code = db_ != nullptr ? sqlite3_errcode(db_) : SQLITE_NOMEM;
     const std::string message = file_ + ": " + std::string(what) + ": " +
                                 (db_ != nullptr ? sqlite3_errmsg(db_) : "out of memory");
-    switch (code & 0xFF) {
+    switch ((code & 0xFF) == SQLITE_IOERR && disk_is_full() ? SQLITE_FULL : code & 0xFF) {
       case SQLITE_CORRUPT:
       case SQLITE_NOTADB:
         return Error(
@@ -139,6 +139,11 @@ class Connection {
   sqlite3* raw() const { return db_; }
 
  private:
+  // SQLite calls a log that cannot grow an I/O error.
+  bool disk_is_full() const {
+    std::error_code error;
+    return fs::space(file_, error).available < 64 * 1024 && !error;
+  }
   sqlite3* db_ = nullptr;
   std::string file_;
 };
