@@ -1,5 +1,4 @@
-// A library of a million sounds, with script-made names and descriptors; bench/library_million.py
-// runs both steps, the service and the peers.
+// A library of a million sounds, with script-made names and descriptors.
 //
 //   library_million make HOME [SOUNDS]   fills HOME with a library (1,000,000), and writes its
 //                                        descriptors' values to HOME/vectors.i8 for the peers
@@ -70,7 +69,6 @@ struct Maker {
     if (loop) name += "_" + std::to_string(bpm) + "bpm";
     s.file.path = "/sounds/Pack " + std::to_string(i / 400) + "/" + kind + "/" + name + "_" +
                   std::to_string(i % 1000) + (i % 5 == 0 ? ".flac" : ".wav");
-    // No two of a path: the number is of the pack's folder.
     s.file.size = 44100;
     s.file.mtime_ns = static_cast<int64_t>(i) + 1;
     s.added_ms = 1700000000000 + static_cast<int64_t>(i);
