@@ -7,6 +7,7 @@
 #include "ai/gateway/books.h"
 #include "ai/gateway/call.h"
 #include "ai/gateway/core.h"
+#include "ai/gateway/embeddings.h"
 #include "ai/gateway/lookup.h"
 #include "ai/gateway/otlp.h"
 #include "ai/gateway/plan.h"
@@ -31,6 +32,7 @@ class Shard final : public GatewayShard {
         resolver_(*core_, loop, *client_),
         cache_(*core_, loop),
         caller_(*core_, loop, *client_, cache_),
+        embeddings_(*core_, loop, *client_, resolver_, cache_),
         tasks_(loop) {
     if (core_->config.is_set("log.otlp_endpoint"))
       tasks_.start(export_traces(*core_, loop, *client_));
@@ -73,7 +75,7 @@ class Shard final : public GatewayShard {
     }
     CacheState state = CacheState::kMiss;
     if (p.use_cache && p.read_cache) {
-      const RecordPtr hit = co_await cache_.look_up(p, state);
+      const RecordPtr hit = co_await cache_.look_up(p.key, p.max_age_ms, true, state);
       if (hit) {
         // Only now: most bodies never come again, and need no place among those that do.
         if (plain) cache_.remember(context, route, wishes, body, p);
@@ -131,7 +133,7 @@ class Shard final : public GatewayShard {
     scope.planned(p);
     AskAnswer out;
     if (p.use_cache && p.read_cache) {
-      const RecordPtr hit = co_await cache_.look_up(p, out.cache);
+      const RecordPtr hit = co_await cache_.look_up(p.key, p.max_age_ms, true, out.cache);
       if (hit) {
         scope.hit(*hit, out.cache, p.route);
         out.answer = hit->answer;
@@ -174,7 +176,7 @@ class Shard final : public GatewayShard {
 
   net::Task<void> embed(CallContext context, EmbedForm form, std::string_view model,
                         std::string_view body, ResponseSink& sink) override {
-    return side_.embed(std::move(context), form, model, body, sink);
+    return embeddings_.embed(std::move(context), form, model, body, sink);
   }
   net::Task<void> count_tokens(CallContext context, ChatRoute route, std::string_view body,
                                ResponseSink& sink) override {
@@ -268,37 +270,12 @@ class Shard final : public GatewayShard {
   size_t connections() const override { return client_->connections(); }
 
  private:
-  // Sizes and patterns that the operator does not want to see at a model. An empty body: unguarded.
-  std::optional<Failure> guard(const Plan& p, std::string_view body) const {
-    if (body.empty()) return std::nullopt;
-    const Books& books = *core_->books_;
-    if (books.request_tokens_max > 0 && p.facts.input_tokens > books.request_tokens_max) {
-      return Failure{413,
-                     "invalid_request_error",
-                     "request_too_large",
-                     "the request holds about " + std::to_string(p.facts.input_tokens) +
-                         " tokens; this gateway takes " + std::to_string(books.request_tokens_max),
-                     {}};
-    }
-    if (books.blocked.empty()) return std::nullopt;
-    std::string lower(body);
-    for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-    for (const std::string& pattern : books.blocked) {
-      if (lower.find(pattern) == std::string::npos) continue;
-      return Failure{400,
-                     "invalid_request_error",
-                     "request_blocked",
-                     "the request holds text that this gateway's operator has blocked",
-                     {}};
-    }
-    return std::nullopt;
-  }
-
   net::Task<std::variant<Plan, Failure>> plan(CallContext context, ChatRoute route,
                                               std::string_view body, ClientWishes wishes) {
+    const Books& books = *core_->books_;
     std::string redacted;
-    if (core_->books_->redact_secrets || core_->books_->redact_personal) {
-      redacted = redacted_json(body, core_->books_->redact_secrets, core_->books_->redact_personal);
+    if (books.redacts()) {
+      redacted = books.redacted(body);
       body = redacted;
     }
     auto request = read_request(route.dialect, body, route.model, route.stream);
@@ -320,9 +297,7 @@ class Shard final : public GatewayShard {
     p.key_holder = context.key;
     p.local_only = where.local_only;
     p.facts = facts_of(*p.request);
-    if (auto refused = guard(p, core_->books_->guarded() ? body : std::string_view())) {
-      co_return std::move(*refused);
-    }
+    if (auto refused = books.guard(p.facts.input_tokens, body)) co_return std::move(*refused);
     if (!where.conversation.empty()) p.facts.conversation = where.conversation;
     std::optional<Failure> unresolved = co_await resolver_.resolve(p, where);
     if (unresolved) co_return std::move(*unresolved);
@@ -355,6 +330,7 @@ class Shard final : public GatewayShard {
   Resolver resolver_;
   AnswerCache cache_;
   Caller caller_;
+  Embeddings embeddings_;
   SideCalls side_{*core_, *client_, resolver_};
   TaskGroup tasks_;  // last: its frames refer to all of the above
 };

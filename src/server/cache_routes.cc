@@ -108,6 +108,12 @@ void write_entry(JsonWriter& w, const ai::CacheRecord& r, int64_t now_ms) {
   } else {
     w.value(r.cost_microusd);
   }
+  if (r.embedding()) {
+    // Four characters of base64 for three bytes, four bytes a number.
+    w.field("begins", "a vector of " + std::to_string(r.answer.text.size() * 3 / 16) + " numbers");
+    w.end_object();
+    return;
+  }
   std::string text = r.answer.text.substr(0, 200);
   while (!text.empty() && (text.back() & 0xC0) == 0x80) text.pop_back();
   if (!text.empty() && (text.back() & 0x80) != 0) text.pop_back();

@@ -252,7 +252,7 @@ Result<CacheRecord> decode_record(std::string_view bytes, const Digest& key) {
   a.usage.openai_json = u.text();
   a.usage.reported = a.usage.reasoning_tokens >= 0;
   if (!a.usage.reported) a.usage.reasoning_tokens = 0;
-  if (!u.good || !(a.complete() || a.cut_by_length())) return damaged;
+  if (!u.good || !(a.complete() || a.cut_by_length() || r.embedding())) return damaged;
   return r;
 }
 

@@ -11,6 +11,10 @@
 
 namespace samplemind::ai {
 
+// The finish reason of a record that holds an embedding: `answer.text` is its vector, float32 in
+// base64.
+inline constexpr const char* kEmbeddingRecord = "embedding";
+
 // Immutable once made; shared between threads by shared_ptr. A rendered body is there so that a hit
 // costs one write.
 struct CacheRecord {
@@ -25,6 +29,7 @@ struct CacheRecord {
   std::string openai_body;
   std::string key_hex;
 
+  bool embedding() const { return answer.finish_reason == kEmbeddingRecord; }
   size_t bytes() const {
     size_t n = sizeof(CacheRecord) + openai_body.size() + answer.text.size() +
                answer.reasoning.size() + answer.logprobs.size() + 512;

@@ -1,6 +1,9 @@
 #include "ai/dialect/embed.h"
 
+#include <charconv>
+#include <cmath>
 #include <cstring>
+#include <map>
 
 #include "ai/dialect/openai.h"
 #include "ai/dialect/parts.h"
@@ -12,28 +15,7 @@ namespace samplemind::ai {
 namespace {
 
 constexpr size_t kInputsMax = 4096;
-
-std::string base64_of_floats(const std::vector<double>& vector) {
-  static constexpr char kAlphabet[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string bytes(vector.size() * sizeof(float), '\0');
-  for (size_t i = 0; i < vector.size(); ++i) {
-    const auto f = static_cast<float>(vector[i]);
-    std::memcpy(bytes.data() + i * sizeof f, &f, sizeof f);
-  }
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t v = static_cast<unsigned char>(bytes[i]) << 16;
-    if (i + 1 < bytes.size()) v |= static_cast<unsigned char>(bytes[i + 1]) << 8;
-    if (i + 2 < bytes.size()) v |= static_cast<unsigned char>(bytes[i + 2]);
-    out += kAlphabet[v >> 18];
-    out += kAlphabet[(v >> 12) & 63];
-    out += i + 1 < bytes.size() ? kAlphabet[(v >> 6) & 63] : '=';
-    out += i + 2 < bytes.size() ? kAlphabet[v & 63] : '=';
-  }
-  return out;
-}
+constexpr char kBase64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 Result<std::string> text_of_content(const JsonValue& content) {
   if (content.is_string()) return std::string(content.text());
@@ -54,11 +36,11 @@ Result<void> read_gemini(JsonValue::Object members, EmbedRequest& r) {
       SM_TRY(std::string text, text_of_content(v));
       r.inputs.push_back(std::move(text));
     } else if (name == "outputDimensionality" || name == "output_dimensionality") {
+      const std::optional<int64_t> before = r.dimensions;
       if (!take(v, r.dimensions))
         return bad_request("'outputDimensionality' must be a whole number");
-    } else if (name == "taskType" || name == "task_type" || name == "title") {
-      // A hint that only Gemini's models know; the vectors of others have one kind.
-      r.extra.emplace_back(std::move(name), std::move(v));
+      if (before && before != r.dimensions)
+        return bad_request("'outputDimensionality' must be the same in all requests of a batch");
     } else {
       r.extra.emplace_back(std::move(name), std::move(v));
     }
@@ -70,20 +52,120 @@ bool is_gemini(EmbedForm form) {
   return form == EmbedForm::kGemini || form == EmbedForm::kGeminiBatch;
 }
 
-std::vector<double> numbers(const JsonValue& list) {
-  std::vector<double> out;
-  out.reserve(list.size());
-  for (const JsonValue& each : list.items()) out.push_back(each.number_or(0));
+Result<Vector> read_vector(const JsonValue& v) {
+  if (v.is_string()) return floats_of_base64(v.text());
+  Vector out;
+  out.reserve(v.size());
+  for (const JsonValue& each : v.items()) {
+    const std::optional<double> number = each.number();
+    if (!number) return Error(ErrorCode::kUpstream, "a vector holds something that is no number");
+    out.push_back(static_cast<float>(*number));
+  }
+  if (out.empty())
+    return Error(ErrorCode::kUpstream, "the provider's answer holds an empty vector");
   return out;
 }
 
-void write_vector(JsonWriter& w, const std::vector<double>& vector) {
-  w.begin_array();
-  for (const double each : vector) w.value(each);
-  w.end_array();
+// Shortest digits that read back as the same float32.
+void write_vector(JsonWriter& w, const Vector& vector) {
+  std::string digits = "[";
+  char number[32];
+  for (const float each : vector) {
+    if (digits.size() > 1) digits += ',';
+    const auto end = std::to_chars(number, number + sizeof number, each).ptr;
+    digits.append(std::isfinite(each) ? std::string_view(number, end) : std::string_view("null"));
+  }
+  w.raw(digits + "]");
 }
 
 }  // namespace
+
+std::string base64_of_floats(const Vector& vector) {
+  const std::string_view bytes(reinterpret_cast<const char*>(vector.data()),
+                               vector.size() * sizeof(float));
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    uint32_t v = static_cast<unsigned char>(bytes[i]) << 16;
+    if (i + 1 < bytes.size()) v |= static_cast<unsigned char>(bytes[i + 1]) << 8;
+    if (i + 2 < bytes.size()) v |= static_cast<unsigned char>(bytes[i + 2]);
+    out += kBase64[v >> 18];
+    out += kBase64[(v >> 12) & 63];
+    out += i + 1 < bytes.size() ? kBase64[(v >> 6) & 63] : '=';
+    out += i + 2 < bytes.size() ? kBase64[v & 63] : '=';
+  }
+  return out;
+}
+
+Result<Vector> floats_of_base64(std::string_view text) {
+  const Error bad(ErrorCode::kUpstream, "a vector is not in base64");
+  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
+  std::string bytes;
+  bytes.reserve(text.size() / 4 * 3 + 3);
+  uint32_t bits = 0;
+  int have = 0;
+  for (const char c : text) {
+    const char* const at = std::strchr(kBase64, c);
+    if (c == '\0' || at == nullptr) return bad;
+    bits = bits << 6 | static_cast<uint32_t>(at - kBase64);
+    have += 6;
+    if (have < 8) continue;
+    have -= 8;
+    bytes += static_cast<char>(bits >> have & 0xFF);
+  }
+  if (bytes.empty() || bytes.size() % sizeof(float) != 0) return bad;
+  Vector out(bytes.size() / sizeof(float));
+  std::memcpy(out.data(), bytes.data(), bytes.size());
+  return out;
+}
+
+bool separable(const EmbedRequest& r) {
+  if (r.inputs.empty()) return false;
+  for (const auto& [name, v] : r.extra) {
+    if (name == "input") return false;  // token numbers
+  }
+  return r.extra.empty() || r.form != EmbedForm::kGeminiBatch;
+}
+
+std::string embed_identity(const EmbedRequest& r, std::string_view text) {
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object().field("embed", text).field("dimensions", r.dimensions);
+  // How it is spelt does not matter, which it is does: sorted by name.
+  std::map<std::string, const JsonValue*> extra;
+  for (const auto& [name, v] : r.extra) extra[name] = &v;
+  for (const auto& [name, v] : extra) {
+    w.key("extra " + name);
+    v->write(w);
+  }
+  w.end_object();
+  return out;
+}
+
+EmbedRequest with_inputs(const EmbedRequest& r, std::vector<std::string> inputs) {
+  EmbedRequest out = r;
+  out.inputs = std::move(inputs);
+  out.body.clear();
+  JsonWriter w(out.body);
+  w.begin_object();
+  if (r.form == EmbedForm::kGeminiBatch) {
+    w.key("requests").begin_array();
+    for (const std::string& text : out.inputs) {
+      w.begin_object().key("content").begin_object().key("parts").begin_array();
+      w.begin_object().field("text", text).end_object().end_array().end_object();
+      if (r.dimensions) w.field("outputDimensionality", *r.dimensions);
+      w.end_object();
+    }
+    w.end_array().end_object();
+    return out;
+  }
+  for (const JsonMember& m : top_level_members(r.body)) {
+    if (m.key == "input") continue;
+    w.key(m.key).raw(std::string_view(r.body).substr(m.value_begin, m.value_end - m.value_begin));
+  }
+  w.field("input", out.inputs).end_object();
+  return out;
+}
 
 Dialect dialect_of(EmbedForm form) {
   if (is_gemini(form)) return Dialect::kGemini;
@@ -191,15 +273,19 @@ Result<EmbedAnswer> read_embed_answer(Dialect target, std::string_view body) {
   SM_TRY(const JsonValue v, JsonValue::parse(body));
   EmbedAnswer a;
   a.model = std::string(v["model"].text());
+  const auto take = [&a](const JsonValue& vector) -> Result<void> {
+    SM_TRY(Vector read, read_vector(vector));
+    a.vectors.push_back(std::move(read));
+    return ok();
+  };
   if (target == Dialect::kOpenAi) {
-    for (const JsonValue& each : v["data"].items()) a.vectors.push_back(numbers(each["embedding"]));
+    for (const JsonValue& each : v["data"].items()) SM_CHECK_OK(take(each["embedding"]));
     a.tokens = v["usage"]["prompt_tokens"].integer();
   } else if (target == Dialect::kGemini) {
-    for (const JsonValue& each : v["embeddings"].items())
-      a.vectors.push_back(numbers(each["values"]));
-    if (v["embedding"].is_object()) a.vectors.push_back(numbers(v["embedding"]["values"]));
+    for (const JsonValue& each : v["embeddings"].items()) SM_CHECK_OK(take(each["values"]));
+    if (v["embedding"].is_object()) SM_CHECK_OK(take(v["embedding"]["values"]));
   } else {
-    for (const JsonValue& each : v["embeddings"].items()) a.vectors.push_back(numbers(each));
+    for (const JsonValue& each : v["embeddings"].items()) SM_CHECK_OK(take(each));
     a.tokens = v["prompt_eval_count"].integer();
   }
   if (a.vectors.empty())

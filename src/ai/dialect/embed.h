@@ -30,12 +30,15 @@ struct EmbedRequest {
   std::vector<std::string> inputs;
   std::optional<int64_t> dimensions;
   bool base64 = false;  // OpenAI's encoding_format
-  ExtraValues extra;    // what only the dialect it came in can say
+  ExtraValues extra;    // what only the dialect it came in can say; of a batch, of each
 };
+
+// One float32 a dimension: what every provider computes with.
+using Vector = std::vector<float>;
 
 struct EmbedAnswer {
   std::string model;
-  std::vector<std::vector<double>> vectors;
+  std::vector<Vector> vectors;
   std::optional<int64_t> tokens;
 };
 
@@ -49,7 +52,19 @@ struct EmbedCall {
 };
 Result<EmbedCall> write_embed_request(Dialect target, const EmbedRequest& request,
                                       std::string_view model);
+// kUpstream when it holds no vectors or one that cannot be read.
 Result<EmbedAnswer> read_embed_answer(Dialect target, std::string_view body);
 std::string write_embed_answer(const EmbedRequest& request, const EmbedAnswer& answer);
+
+// -- text by text, for the cache
+// Whether each text's vector depends on nothing but that text and what embed_identity() spells.
+bool separable(const EmbedRequest& request);
+// All that decides on the vector of `text` beside the model, in one spelling.
+std::string embed_identity(const EmbedRequest& request, std::string_view text);
+// The same request for these texts only. REQUIRES: separable, and a form that takes several.
+EmbedRequest with_inputs(const EmbedRequest& request, std::vector<std::string> inputs);
+// Little-endian float32 in base64, as OpenAI's encoding_format has it.
+std::string base64_of_floats(const Vector& vector);
+Result<Vector> floats_of_base64(std::string_view text);
 
 }  // namespace samplemind::ai

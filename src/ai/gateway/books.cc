@@ -100,6 +100,33 @@ bool Books::room_for(const std::string& series) {
   return true;
 }
 
+std::optional<Failure> Books::guard(int64_t input_tokens, std::string_view body) const {
+  if (request_tokens_max > 0 && input_tokens > request_tokens_max) {
+    return Failure{413,
+                   "invalid_request_error",
+                   "request_too_large",
+                   "the request holds about " + std::to_string(input_tokens) +
+                       " tokens; this gateway takes " + std::to_string(request_tokens_max),
+                   {}};
+  }
+  if (blocked.empty()) return std::nullopt;
+  std::string lower(body);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  for (const std::string& pattern : blocked) {
+    if (lower.find(pattern) == std::string::npos) continue;
+    return Failure{400,
+                   "invalid_request_error",
+                   "request_blocked",
+                   "the request holds text that this gateway's operator has blocked",
+                   {}};
+  }
+  return std::nullopt;
+}
+
+std::string Books::redacted(std::string_view body) const {
+  return redacts() ? redacted_json(body, redact_secrets, redact_personal) : std::string(body);
+}
+
 void Books::count_route(const std::string& rule) {
   const std::string shown = room_for("route " + rule) ? rule : "other";
   metrics

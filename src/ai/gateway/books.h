@@ -6,10 +6,13 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "ai/gateway/plan.h"
 #include "ai/ledger.h"
 #include "ai/limits.h"
 #include "ai/money.h"
@@ -40,7 +43,11 @@ struct Books {
   std::vector<std::string> blocked;  // ai.block, in lower case
   bool redact_secrets = false, redact_personal = false;
   int64_t request_tokens_max = 0;  // 0: no limit
-  bool guarded() const { return !blocked.empty() || request_tokens_max > 0; }
+  // A failure when the operator does not want to see this request at a model.
+  std::optional<Failure> guard(int64_t input_tokens, std::string_view body) const;
+  // The request's body without what is not to leave (ai.redact); the same when nothing is.
+  bool redacts() const { return redact_secrets || redact_personal; }
+  std::string redacted(std::string_view body) const;
 
   // Names after OpenTelemetry's GenAI conventions.
   Histogram &request_seconds, &first_token_seconds, &output_token_seconds;

@@ -17,6 +17,7 @@
 #include "ai/gateway/books.h"
 #include "ai/gateway/flights.h"
 #include "ai/gateway/negative.h"
+#include "ai/gateway/text_flights.h"
 #include "base/thread_pool.h"
 
 namespace samplemind::ai {
@@ -67,6 +68,7 @@ class GatewayCore final : public Gateway {
   std::unique_ptr<Books> books_;  // never null once made
   NegativeCache negative;
   FlightTable flights;
+  TextFlights text_flights;
   ThreadPool disk_readers{"cache-read", 1, 1024};
   Counter &hits_memory, &hits_disk, &misses, &coalesced, &bypassed, &hits_negative, &refreshes,
       &upstream_calls, &upstream_errors, &upstream_paused, &retries_saved, &hedges, &hedges_won,

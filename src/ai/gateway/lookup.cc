@@ -54,23 +54,24 @@ bool AnswerCache::acceptable(const CacheRecord& r, int64_t max_age_ms) const {
   return max_age_ms < 0 || core_->clock.unix_ms() - r.stored_ms <= max_age_ms;
 }
 
-net::Task<RecordPtr> AnswerCache::look_up(const Plan& p, CacheState& state) {
-  if (RecordPtr hit = from_memory(p, state)) co_return hit;
-  if (core_->disk && core_->disk->may_have(p.key)) {
-    const RecordPtr found = co_await from_disk(p.key);
+net::Task<RecordPtr> AnswerCache::look_up(Digest key, int64_t max_age_ms, bool ask_redis,
+                                          CacheState& state) {
+  if (RecordPtr hit = from_memory(key, max_age_ms, state)) co_return hit;
+  if (core_->disk && core_->disk->may_have(key)) {
+    const RecordPtr found = co_await from_disk(key);
     // An equal request may have been answered meanwhile, and what it left is newer.
-    if (RecordPtr hit = from_memory(p, state)) co_return hit;
-    if (found && acceptable(*found, p.max_age_ms)) {
+    if (RecordPtr hit = from_memory(key, max_age_ms, state)) co_return hit;
+    if (found && acceptable(*found, max_age_ms)) {
       core_->memory.put(found);
       core_->hits_disk.add();
       state = CacheState::kHitDisk;
       co_return found;
     }
   }
-  if (redis_) {
-    const RecordPtr found = co_await redis_->get(p.key, core_->clock.unix_ms());
-    if (RecordPtr hit = from_memory(p, state)) co_return hit;
-    if (found && acceptable(*found, p.max_age_ms)) {
+  if (redis_ && ask_redis) {
+    const RecordPtr found = co_await redis_->get(key, core_->clock.unix_ms());
+    if (RecordPtr hit = from_memory(key, max_age_ms, state)) co_return hit;
+    if (found && acceptable(*found, max_age_ms)) {
       core_->memory.put(found);
       core_->redis_counters.hits.add();
       state = CacheState::kHitRedis;
@@ -91,9 +92,9 @@ net::Task<RecordPtr> AnswerCache::from_disk(Digest key) {
   co_return found.ok() ? std::move(*found) : nullptr;
 }
 
-RecordPtr AnswerCache::from_memory(const Plan& p, CacheState& state) {
-  RecordPtr hit = core_->memory.get(p.key, core_->clock.unix_ms());
-  if (!hit || !acceptable(*hit, p.max_age_ms)) return nullptr;
+RecordPtr AnswerCache::from_memory(const Digest& key, int64_t max_age_ms, CacheState& state) {
+  RecordPtr hit = core_->memory.get(key, core_->clock.unix_ms());
+  if (!hit || !acceptable(*hit, max_age_ms)) return nullptr;
   core_->hits_memory.add();
   state = CacheState::kHitMemory;
   return hit;
@@ -109,10 +110,13 @@ void AnswerCache::store(const Flight& flight, const Plan& p) {
   record->cost_microusd = flight.cost_microusd.value_or(-1);
   record->tenant = p.tenant;
   record->model = p.model;
-  const RecordPtr shared = record;
-  core_->memory.put(shared);
-  if (core_->disk) core_->disk->put(shared);
-  if (redis_) redis_->put(*shared, shared->stored_ms);
+  store(RecordPtr(std::move(record)));
+}
+
+void AnswerCache::store(const RecordPtr& record) {
+  core_->memory.put(record);
+  if (core_->disk) core_->disk->put(record);
+  if (redis_) redis_->put(*record, record->stored_ms);
 }
 
 }  // namespace samplemind::ai

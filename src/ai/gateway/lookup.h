@@ -29,15 +29,16 @@ class AnswerCache {
                 std::string_view body, const Plan& p);
 
   // Memory, then disk, then Redis. `state` is set on a hit.
-  net::Task<RecordPtr> look_up(const Plan& p, CacheState& state);
+  net::Task<RecordPtr> look_up(Digest key, int64_t max_age_ms, bool ask_redis, CacheState& state);
   // Fit to answer with: as young as the client wants it, and whole as far as the settings want it.
   bool acceptable(const CacheRecord& r, int64_t max_age_ms) const;
 
   void store(const Flight& flight, const Plan& p);
+  void store(const RecordPtr& record);          // into all tiers
   RedisCache* redis() { return redis_.get(); }  // null without
 
  private:
-  RecordPtr from_memory(const Plan& p, CacheState& state);
+  RecordPtr from_memory(const Digest& key, int64_t max_age_ms, CacheState& state);
   net::Task<RecordPtr> from_disk(Digest key);
 
   GatewayCore* core_;

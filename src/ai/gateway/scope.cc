@@ -140,6 +140,19 @@ void RequestScope::flown(const Flight& f, CacheState state) {
   if (core_.books_->log.bodies()) record_.answer_body = f.answer.text;
 }
 
+void RequestScope::embedded(CacheState state, int64_t input_tokens, int64_t cost_microusd,
+                            int64_t saved_microusd, int64_t tries) {
+  hit_ = state == CacheState::kHitMemory || state == CacheState::kHitDisk ||
+         state == CacheState::kHitRedis;
+  coalesced_ = state == CacheState::kCoalesced;
+  record_.cache = cache_state_name(state);
+  record_.tries = tries;
+  record_.input_tokens = input_tokens;
+  record_.output_tokens = 0;
+  record_.cost_microusd = cost_microusd;
+  record_.saved_microusd = saved_microusd;
+}
+
 void RequestScope::failed(const Failure& f) {
   record_.error = f.code.empty() ? f.type : f.code;
   record_.message = f.message;

@@ -28,6 +28,9 @@ class RequestScope final : public ResponseSink {
   void planned(const Plan& p);
   void hit(const CacheRecord& record, CacheState state, const std::string& route);
   void flown(const Flight& flight, CacheState state);
+  // Embeddings. `cost_microusd` -1: nobody knows.
+  void embedded(CacheState state, int64_t input_tokens, int64_t cost_microusd,
+                int64_t saved_microusd, int64_t tries);
   void failed(const Failure& f);
 
   const std::string& trace_id() const { return record_.trace_id; }

@@ -76,104 +76,6 @@ net::Task<std::optional<Failure>> SideCalls::resolve(Plan& p, const CallContext&
   co_return co_await resolver_->resolve(p, wishes);
 }
 
-net::Task<void> SideCalls::embed(CallContext context, EmbedForm form, std::string_view model,
-                                 std::string_view body, ResponseSink& client) {
-  const Dialect dialect = dialect_of(form);
-  RequestScope sink(*core_, context, dialect_name(dialect), body, &client);
-  if (auto over = sink.admit()) {
-    sink.failed(*over);
-    co_await fail(std::move(*over), dialect, sink);
-    co_return;
-  }
-  auto request = read_embed_request(form, body, model);
-  if (!request.ok()) {
-    Failure failure = refused(request.error());
-    co_await fail(std::move(failure), dialect, sink);
-    co_return;
-  }
-  Plan p;
-  auto named = std::make_shared<ChatRequest>();
-  named->model = request->model;
-  p.request = std::move(named);
-  p.facts.input_tokens = estimate_tokens(body);
-  std::optional<Failure> unresolved = co_await resolve(p, context);
-  if (unresolved) {
-    sink.failed(*unresolved);
-    co_await fail(std::move(*unresolved), dialect, sink);
-    co_return;
-  }
-  const Dialect target = p.provider->dialect();
-  auto call = write_embed_request(target, *request, p.model);
-  if (!call.ok()) {
-    Failure failure = refused(call.error());
-    co_await fail(std::move(failure), dialect, sink);
-    co_return;
-  }
-  sink.planned(p);
-  Books& books = *core_->books_;
-  const std::string provider_name = p.provider->name();
-  auto held = books.ledger->hold(
-      p.key_holder.get(), provider_name + "/" + p.model, provider_name == "ollama",
-      books.prices.estimate(provider_name, p.model, p.facts.input_tokens, 0));
-  if (const auto* no = std::get_if<Ledger::Refusal>(&held)) {
-    Failure failure{429, "insufficient_quota", no->unpriced ? "price_unknown" : "budget_exceeded",
-                    no->message, no->retry_after_ms};
-    sink.failed(failure);
-    co_await fail(std::move(failure), dialect, sink);
-    co_return;
-  }
-  core_->upstream_calls.add();
-  RawRequest raw;
-  raw.path = std::move(call->path);
-  raw.body = std::move(call->body);
-  auto sent = co_await p.provider->raw(*client_, std::move(raw), context.cancel);
-  std::optional<Failure> failure;
-  std::string out;
-  if (!sent.ok()) {
-    failure = broken(sent.error(), p.provider->name());
-  } else if (sent->error) {
-    failure = to_failure(*sent->error);
-  } else if (target == dialect && form != EmbedForm::kOllamaOld) {
-    out = std::move(sent->body);
-  } else if (auto answer = read_embed_answer(target, sent->body); answer.ok()) {
-    out = write_embed_answer(*request, *answer);
-  } else {
-    failure = broken(answer.error(), p.provider->name());
-  }
-  UsageEntry used;
-  if (p.key_holder) used.key = p.key_holder->id;
-  used.tenant = p.tenant;
-  used.provider = provider_name;
-  used.model = p.model;
-  used.tries = 1;
-  if (!failure) {
-    const auto told = JsonValue::parse(sent->body);
-    int64_t tokens = 0;
-    if (told.ok())
-      tokens =
-          (*told)["usage"]["prompt_tokens"].integer_or((*told)["prompt_eval_count"].integer_or(0));
-    used.estimated = tokens > 0 ? 0 : 1;
-    used.input_tokens = tokens > 0 ? tokens : p.facts.input_tokens;
-    const auto cost = books.prices.estimate(provider_name, p.model, used.input_tokens, 0);
-    used.cost_microusd = cost.value_or(0);
-    used.unpriced = cost ? 0 : 1;
-    core_->cost_microusd_total.add(static_cast<uint64_t>(used.cost_microusd));
-  }
-  books.ledger->add(std::move(used));
-  held = Ledger::Hold();
-  if (failure) {
-    sink.failed(*failure);
-    core_->upstream_errors.add();
-    co_await fail(std::move(*failure), dialect, sink);
-    co_return;
-  }
-  net::Headers headers;
-  headers.add("content-type", "application/json");
-  headers.add("x-samplemind-cache", cache_state_name(CacheState::kBypass));
-  headers.add("x-samplemind-model", model_header(p.provider->name(), p.model));
-  (void)(co_await sink.respond(200, std::move(headers), out)).ok();
-}
-
 net::Task<Result<std::optional<int64_t>>> SideCalls::counted(const Plan& p,
                                                              net::CancelToken cancel) {
   const ChatRequest& asked = *p.request;
@@ -218,8 +120,9 @@ net::Task<void> SideCalls::count_tokens(CallContext context, ChatRoute route, st
     co_await fail(std::move(*over), route.dialect, sink);
     co_return;
   }
-  const std::string inner =
-      route.dialect == Dialect::kGemini ? inner_request(body) : std::string(body);
+  const Books& books = *core_->books_;
+  std::string inner = books.redacted(body);
+  if (route.dialect == Dialect::kGemini) inner = inner_request(inner);
   auto request = read_request(route.dialect, inner, route.model, false);
   if (!request.ok()) {
     Failure failure = refused(request.error());
@@ -229,7 +132,8 @@ net::Task<void> SideCalls::count_tokens(CallContext context, ChatRoute route, st
   Plan p;
   p.request = std::make_shared<const ChatRequest>(std::move(*request));
   p.facts = facts_of(*p.request);
-  std::optional<Failure> unresolved = co_await resolve(p, context);
+  std::optional<Failure> unresolved = books.guard(p.facts.input_tokens, inner);
+  if (!unresolved) unresolved = co_await resolve(p, context);
   if (unresolved) {
     sink.failed(*unresolved);
     co_await fail(std::move(*unresolved), route.dialect, sink);

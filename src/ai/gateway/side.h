@@ -1,10 +1,9 @@
-// What a gateway does beside chats: embeddings, counted tokens, and Ollama's own lists. Forwarded
-// each time: neither cached nor joined. One loop only.
+// What a gateway does beside chats and embeddings: counted tokens, and Ollama's own lists.
+// Forwarded each time: neither cached nor joined. One loop only.
 #pragma once
 
 #include <string_view>
 
-#include "ai/dialect/embed.h"
 #include "ai/gateway.h"
 #include "ai/gateway/core.h"
 #include "ai/gateway/plan.h"
@@ -19,8 +18,6 @@ class SideCalls {
   SideCalls(GatewayCore& core, net::Client& client, Resolver& resolver)
       : core_(&core), client_(&client), resolver_(&resolver) {}
 
-  net::Task<void> embed(CallContext context, EmbedForm form, std::string_view model,
-                        std::string_view body, ResponseSink& sink);
   // Counted by the provider where it counts; else an estimate, which x-samplemind-estimated says.
   net::Task<void> count_tokens(CallContext context, ChatRoute route, std::string_view body,
                                ResponseSink& sink);
