@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -212,7 +213,11 @@ struct FakeProvider::State {
   Clock::time_point started = Clock::now();
   std::thread acceptor;
   mutable std::mutex mutex;
-  std::list<std::thread> workers;
+  struct Worker {
+    std::atomic<bool> done{false};
+    std::thread thread;
+  };
+  std::list<Worker> workers;
   std::vector<Used> scripts;
   std::map<std::string, Used> by_model;
   std::vector<FakeCall> calls;
@@ -576,7 +581,20 @@ void FakeProvider::State::accept_all() {
     const int fd = accept4(listen_fd, nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) continue;
     std::lock_guard lock(mutex);
-    workers.emplace_back([this, fd] { serve(fd); });
+    // A thread that ended keeps its stack until it is joined.
+    for (auto it = workers.begin(); it != workers.end();) {
+      if (!it->done) {
+        ++it;
+        continue;
+      }
+      it->thread.join();
+      it = workers.erase(it);
+    }
+    Worker& worker = workers.emplace_back();
+    worker.thread = std::thread([this, fd, &worker] {
+      serve(fd);
+      worker.done = true;
+    });
   }
 }
 
@@ -604,7 +622,7 @@ FakeProvider::~FakeProvider() {
   const uint64_t one = 1;
   if (write(state_->stop_fd, &one, sizeof one) != sizeof one) std::abort();
   state_->acceptor.join();
-  for (std::thread& worker : state_->workers) worker.join();
+  for (State::Worker& worker : state_->workers) worker.thread.join();
   close(state_->listen_fd);
   close(state_->stop_fd);
 }
