@@ -119,7 +119,7 @@ const CommandEntry kCommands[] = {
     {"config", kMore, "Every setting, its value and where it comes from",
      "  samplemind config\n  samplemind config server.port", add_config},
     {"bench", kMore, "How fast this machine is: cached answers, analysis",
-     "  samplemind bench --quick", add_bench},
+     "  samplemind bench --quick\n  samplemind bench ai", add_bench},
     {"profile", kMore, "Where the running service's memory goes",
      "  samplemind profile\n  samplemind profile --json", add_profile},
     {"version", kMore, "The version", "  samplemind version", add_version},

@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/thread_pool.h"
+#include "cli/bench_ai.h"
 #include "cli/commands.h"
 #include "library/demo_pack.h"
 #include "net/server.h"
@@ -242,16 +243,51 @@ Result<int> run_bench(const Context& context, const std::string& model, bool jso
 }  // namespace
 
 Run add_bench(Arguments command, Context& context) {
-  auto model = std::make_shared<std::string>();
-  auto json = std::make_shared<bool>(false);
-  auto quick = std::make_shared<bool>(false);
-  command.add_flag("--quick", *quick, "Half a minute at most (the only form so far)");
+  struct Flags {
+    std::string what;
+    DayBenchOptions ai;
+    std::optional<int64_t> files, users, followups, seed;
+    std::optional<double> share, zipf, speed;
+    bool quick = false;
+  };
+  auto f = std::make_shared<Flags>();
+  command.add_option("WHAT", f->what,
+                     "ai: what cache and router are worth on a working day. Without it: answers "
+                     "from the cache, and analysis");
+  command.add_flag("--quick", f->quick, "Half a minute at most; ai: a small day");
   command
-      .add_option("--model", *model,
-                  "Ask this model instead of a fake upstream: three real questions, at its price")
+      .add_option("--model", f->ai.model,
+                  "Ask this model instead of a fake upstream: three real questions, at its price; "
+                  "ai: a small day, twice")
       .type_name("NAME");
-  command.add_flag("--json", *json, "One object");
-  return [model, json, quick, &context] { return run_bench(context, *model, *json); };
+  command.add_option("--files", f->files, "ai: files of the library (200)").range(1, 10000);
+  command.add_option("--users", f->users, "ai: users (5)").range(1, 100);
+  command.add_option("--share", f->share, "ai: of the files that each user works with (0.5)")
+      .range(0, 1);
+  command.add_option("--followups", f->followups, "ai: follow-up questions of all users (1000)")
+      .range(0, 1e6);
+  command.add_option("--zipf", f->zipf, "ai: exponent of their popularity (1.0)").range(0, 4);
+  command.add_option("--speed", f->speed, "ai: how much faster the scripted models are (500)")
+      .range(1, 1e6);
+  command.add_option("--seed", f->seed, "ai: another day (1)").range(0, 1e15);
+  command.add_flag("--json", f->ai.json, "One object");
+  return [f, &context]() -> Result<int> {
+    if (f->what.empty()) return run_bench(context, f->ai.model, f->ai.json);
+    if (f->what != "ai")
+      return Error(ErrorCode::kInvalidArgument, "'samplemind bench' cannot '" + f->what + "'",
+                   "it can: ai");
+    DayShape& day = f->ai.day;
+    const bool small = f->quick || !f->ai.model.empty();
+    day.files = static_cast<int>(f->files.value_or(small ? 4 : day.files));
+    day.users = static_cast<int>(f->users.value_or(day.users));
+    day.followups = static_cast<int>(f->followups.value_or(small ? 40 : day.followups));
+    day.share = f->share.value_or(day.share);
+    day.zipf = f->zipf.value_or(day.zipf);
+    day.seed = static_cast<uint64_t>(f->seed.value_or(static_cast<int64_t>(day.seed)));
+    f->ai.speed = f->speed.value_or(f->ai.speed);
+    SM_TRY(const auto folder, TemporaryFolder::create());
+    return run_day_bench(context, f->ai, folder->path());
+  };
 }
 
 }  // namespace samplemind::cli

@@ -85,6 +85,32 @@ class Commands(harness.Case):
         self.assertEqual(lines[-1], {"type": "pulled", "name": "qwen2.5:1b"})
         self.assertEqual(lines[0]["type"], "progress")
 
+    def test_a_day_replayed(self):
+        home = self.home()
+        day, again = (home.lines("bench", "ai", "--quick", "--json", "--seed", "3")[-1] for _ in range(2))
+        passes = {p["name"]: p for p in day["passes"]}
+        asked, different = day["day"]["questions"], day["day"]["distinct"]
+        self.assertEqual(asked, 5 * 2 * 10 + 40)
+        for p in day["passes"]:
+            self.assertEqual(p["requests"], asked)
+            # The scripted provider's own count, and that of the books.
+            self.assertEqual(p["upstream_calls"], p["upstream_calls_counted"], p)
+            self.assertEqual(p["upstream_calls"], different if p["cache"] else asked, p)
+        alone, cached = passes["as it was: one model, no cache"], passes["cache"]
+        self.assertEqual((alone["paid_calls"], cached["paid_calls"]), (asked, different))
+        self.assertLess(cached["cost_microusd"], 0.6 * alone["cost_microusd"])
+        self.assertLess(passes["router (auto)"]["paid_calls"], asked)
+        self.assertLess(passes["router (auto) and cache"]["paid_calls"], different)
+        self.assertGreater(alone["median_s"], 2)
+        self.assertLess(cached["hit_median_s"], 0.05)
+        # The same seed, the same day.
+        def counts(d):
+            return [(p["upstream_calls"], p["paid_calls"]) for p in d["passes"]] + [s["paid_calls"] for s in d["by_share"]]
+        self.assertEqual((day["day"], counts(day)), (again["day"], counts(again)))
+        refused = home.run("bench", "al")
+        self.assertEqual(refused.returncode, 2, refused.stderr)
+        self.assertIn("it can: ai", refused.stderr)
+
     def test_bench_and_profile(self):
         home = self.home()
         bench = home.lines("bench", "--quick", "--json")
