@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <sys/prctl.h>
 
 #include <string>
 #include <vector>
@@ -7,5 +8,7 @@
 
 int main(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);
+  // A core dump would hold the providers' keys.
+  ::prctl(PR_SET_DUMPABLE, 0);
   return samplemind::cli::run_command_line(std::vector<std::string>(argv + 1, argv + argc));
 }

@@ -1,16 +1,40 @@
 """Who may ask what: virtual keys, limits, budgets, usage, routes; and secrets that show nowhere."""
+import contextlib
 import http.server
 import json
 import os
-import pathlib
+import resource
 import signal
 import subprocess
+import sys
 import threading
 import unittest
 
 import harness
 
 PRICES = '[ai.prices."openai/fake-small"]\ninput = 0.0\noutput = 10.0\n'
+
+
+@contextlib.contextmanager
+def dumps_in(folder):
+    """What is started within may write core dumps, of any size, into `folder`."""
+    cwd, limit = os.getcwd(), resource.getrlimit(resource.RLIMIT_CORE)
+    os.chdir(folder)
+    resource.setrlimit(resource.RLIMIT_CORE, (limit[1], limit[1]))
+    try:
+        yield
+    finally:
+        os.chdir(cwd)
+        resource.setrlimit(resource.RLIMIT_CORE, limit)
+
+
+def core_dumped(process):
+    """Aborts it; whether it left a core dump."""
+    process.send_signal(signal.SIGABRT)
+    status = os.waitpid(process.pid, 0)[1]
+    process.returncode = -signal.SIGABRT
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGABRT, status
+    return os.WCOREDUMP(status)
 
 
 class GatewayRules(harness.Case):
@@ -139,13 +163,13 @@ class GatewayRules(harness.Case):
             self.assertIn(name, metrics)
         self.assertIn("gen_ai.response.model", s.log_text())
 
-    def test_traces_go_to_a_collector(self):
+    def collector(self):
+        """An OTLP collector: its address and what it gets."""
         got = []
 
         class Collector(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"]))
-                got.append((self.path, json.loads(body)))
+                got.append((self.path, str(self.headers), self.rfile.read(int(self.headers["content-length"])).decode()))
                 self.send_response(200)
                 self.send_header("content-length", "2")
                 self.end_headers()
@@ -155,66 +179,126 @@ class GatewayRules(harness.Case):
                 pass
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
         threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
-        provider, home, s = self.new(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{server.server_address[1]}")
+        return f"http://127.0.0.1:{server.server_address[1]}", got
+
+    def test_traces_go_to_a_collector(self):
+        url, got = self.collector()
+        provider, home, s = self.new(OTEL_EXPORTER_OTLP_ENDPOINT=url)
         self.chat(s, "traced", headers={"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"})
         harness.wait_until(lambda: got, 15, "a trace arrives")
-        path, body = got[0]
+        path, _, body = got[0]
         self.assertEqual(path, "/v1/traces")
-        [span] = body["resourceSpans"][0]["scopeSpans"][0]["spans"]
+        [span] = json.loads(body)["resourceSpans"][0]["scopeSpans"][0]["spans"]
         self.assertEqual(span["traceId"], "0af7651916cd43dd8448eb211c80319c")
         self.assertEqual(span["parentSpanId"], "b7ad6b7169203331")
         attributes = {a["key"]: a["value"] for a in span["attributes"]}
         self.assertEqual(attributes["gen_ai.response.model"], {"stringValue": "fake-small"})
         self.assertGreater(int(span["endTimeUnixNano"]), int(span["startTimeUnixNano"]))
 
-    def test_planted_secrets_show_nowhere(self):
-        planted = "sk-planted-5f2d7c9e1b3a8064aa55"
+    def test_planted_secrets_in_the_environment_show_nowhere(self):
+        self.planted("environment")
+
+    def test_planted_secrets_in_the_file_show_nowhere(self):
+        self.planted("file")
+
+    def planted(self, where):
+        """Keys of four kinds are planted; the service succeeds, fails, retries, streams and crashes; then all that
+        it ever said or wrote is searched."""
+        openai, anthropic, gemini = ("sk-planted-5f2d7c9e1b3a8064aa55", "sk-ant-planted-77665544332211aabb",
+                                     "AIzaPlanted0123456789abcdefghij")
         own = "the-servers-own-key-77aa01"
+        url, traces = self.collector()
         folder = self.home().root / "cores"
         folder.mkdir()
         provider = self.provider()
-        home = self.home(provider, OPENAI_API_KEY=planted, SAMPLEMIND_SERVER_API_KEY=own,
-                         SAMPLEMIND_LOG_LEVEL="debug", SAMPLEMIND_LOG_REQUESTS="all", SAMPLEMIND_LOG_BODIES="true",
-                         ANTHROPIC_API_KEY="sk-ant-planted-77665544332211aabb", GEMINI_API_KEY="AIzaPlanted0123456789abcdefghij",
-                         ANTHROPIC_BASE_URL=provider.url, GEMINI_BASE_URL=provider.url)
-        secrets = [planted, own, "sk-ant-planted-77665544332211aabb", "AIzaPlanted0123456789abcdefghij"]
-        cwd = os.getcwd()
-        os.chdir(folder)
-        try:
+        more = {"SAMPLEMIND_LOG_LEVEL": "debug", "SAMPLEMIND_LOG_REQUESTS": "all", "SAMPLEMIND_LOG_BODIES": "true",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": url, "ANTHROPIC_BASE_URL": provider.url, "GEMINI_BASE_URL": provider.url}
+        if where == "environment":
+            home = self.home(provider, OPENAI_API_KEY=openai, ANTHROPIC_API_KEY=anthropic, GEMINI_API_KEY=gemini,
+                             SAMPLEMIND_SERVER_API_KEY=own, **more)
+        else:
+            home = self.home(provider, **more)
+            del home.env["OPENAI_API_KEY"]
+            home.config(f'[ai.openai]\napi_key = "{openai}"\n[ai.anthropic]\napi_key = "{anthropic}"\n'
+                        f'[ai.gemini]\napi_key = "{gemini}"\n[server]\napi_key = "{own}"\n')
+            os.chmod(home.path / "config.toml", 0o600)
+        virtual = self.make_key(home, "ann", "--rpm", "600")
+        with dumps_in(folder):
             s = self.service(home)
-        finally:
-            os.chdir(cwd)
         seen = []
-        provider.script("401", times=-1)
-        provider_error = self.chat(s, f"echo {planted}", own)
-        seen.append(str(provider_error.headers) + provider_error.body.decode())
+
+        def say(path, body, key=virtual, header="Authorization"):
+            value = "Bearer " + key if header == "Authorization" else key
+            answer = harness.request(s.url + path, body, {header: value})
+            seen.append(str(answer.headers) + answer.body.decode(errors="replace"))
+            return answer.status
+
+        def ask(text, key=virtual, header="Authorization", **rest):
+            return say("/v1/chat/completions", {"model": rest.pop("model", "openai/fake-small"), **rest,
+                                                "messages": [{"role": "user", "content": text}]}, key, header)
+        for header in ("Authorization", "x-api-key", "x-goog-api-key"):
+            self.assertEqual(ask("well " + header, header=header), 200)
+        self.assertEqual(ask("well, streamed", stream=True), 200)
+        self.assertEqual(ask(f"echo {openai} {virtual}", own), 200)  # a caller who pastes secrets
+        for fault in ("s03", "s05", "s08", "401", "404", "header-too-large", "wrong-length"):
+            ask("whole " + fault, model=f"openai/fault-{fault}-x1-{where}")
+            ask("streamed " + fault, model=f"openai/fault-{fault}-x1-{where}-s", stream=True)
+        provider.script("401", times=3)
+        self.assertEqual(ask("refused", own), 502)
         provider.reset()
-        seen.append(self.chat(s, "well", own).body.decode())
-        seen.append(self.chat(s, "x", "wrong").body.decode())
-        for path in ("/metrics", "/api/v1/requests", "/api/v1/config", "/api/v1/usage", "/api/v1/providers",
-                     "/api/v1/status", "/v1/models", "/openapi.json"):
+        for model in ("anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash"):
+            ask("to a provider that does not answer well", model=model)
+        for wrong in ("wrong", virtual[:-1] + ("0" if virtual[-1] != "0" else "1"), openai):
+            self.assertEqual(ask("no", wrong), 401)
+        say("/v1/embeddings", {"model": "openai/fake-embed", "input": "x"})
+        say("/v1/messages/count_tokens", {"model": "openai/fake-small", "messages": [{"role": "user", "content": "x"}]})
+        for path in ("/metrics", "/api/v1/requests", "/api/v1/config", "/api/v1/usage", "/api/v1/providers", "/api/v1/keys",
+                     "/api/v1/status", "/api/v1/profile", "/v1/models", "/openapi.json"):
             answer = harness.request(s.url + path, headers={"x-api-key": own})
             self.assertEqual(answer.status, 200, path)
             seen.append(str(answer.headers) + answer.body.decode())
-        for command in (("config",), ("config", "--json"), ("ps",), ("models",), ("logs",), ("usage",)):
+        for command in (("config",), ("config", "--json"), ("ps",), ("models",), ("logs",), ("usage",), ("profile",),
+                        ("keys", "ls"), ("keys", "ls", "--json"), ("usage", "--by", "key")):
             done = home.run(*command)
             seen.append(done.stdout + done.stderr)
         seen.append(subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout)
-        self.assertIn(planted, json.dumps(provider.log()), "the provider itself got it, in a header")
-        for call in provider.log():
-            self.assertNotIn(own, json.dumps(call))
-            self.assertNotIn(planted, call["path"])
-        s.process.send_signal(signal.SIGABRT)
-        s.process.wait(30)
+        calls = provider.log()
+        self.assertTrue(any(c["headers"].get("authorization") == "Bearer " + openai for c in calls))
+        for call in calls:
+            for secret in (own, virtual):
+                self.assertNotIn(secret, json.dumps(call["headers"]))
+            for secret in (openai, anthropic, gemini, own, virtual):
+                self.assertNotIn(secret, call["path"])
+        harness.wait_until(lambda: traces, 15, "a trace arrives")
+        seen.extend(headers + body for _, headers, body in traces)
+        self.assertFalse(core_dumped(s.process), "a core dump would hold the keys")
         s.output.close()
-        seen.append((home.root / "service.log").read_text(errors="replace"))
+        seen.append(s.log_text())
         for file in list(home.path.rglob("*")) + list(folder.rglob("*")):
-            if file.is_file():
+            if file.is_file() and file.name != "config.toml":
                 seen.append(file.read_bytes().decode("latin-1"))
         for text in seen:
-            for secret in secrets:
-                self.assertNotIn(secret, text, f"{text[max(0, text.find(secret) - 200):][:400]}")
+            for secret in (openai, anthropic, gemini, own, virtual):
+                at = text.find(secret)
+                self.assertEqual(at, -1, text[max(0, at - 200):at + 200])
+
+    def test_no_command_leaves_a_core_dump(self):
+        folder = self.home().root / "cores"
+        folder.mkdir()
+        provider = self.provider()
+        provider.script("s06", times=-1)
+        home = self.home(provider)
+        with dumps_in(folder):
+            control = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+            asks = subprocess.Popen([harness.BIN, "ask", "?", "--model", "openai/fake-small"], env=home.env,
+                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        harness.wait_until(provider.chats, 20, "the model is asked")
+        dumps = core_dumped(control)
+        self.assertFalse(core_dumped(asks))
+        if not dumps:
+            self.skipTest("this system writes no core dumps, whatever is done")
 
     def test_beyond_this_machine_a_key_is_needed(self):
         provider = self.provider()
