@@ -17,16 +17,6 @@ std::string text_of(const JsonValue& content) {
   return joined;
 }
 
-std::string joined(const std::vector<std::string>& pieces) {
-  std::string all;
-  for (const std::string& piece : pieces) all += piece;
-  return all;
-}
-
-std::string arguments(const FakeAnswer& a) {
-  return "{\"echo\":\"" + a.token + "\"}";
-}
-
 void write_usage(JsonWriter& w, const FakeAnswer& a) {
   const auto out = static_cast<int64_t>(a.pieces.size());
   w.key("usage").begin_object();
@@ -88,7 +78,7 @@ std::string ollama_line(const FakeAnswer& a, const std::string& text, bool tools
       w.key("tool_calls").begin_array();
       for (const std::string& name : a.tools) {
         w.begin_object().key("function").begin_object().field("name", name);
-        w.key("arguments").raw(arguments(a)).end_object().end_object();
+        w.key("arguments").raw(arguments_of(a)).end_object().end_object();
       }
       w.end_array();
     }
@@ -107,7 +97,84 @@ std::string ollama_line(const FakeAnswer& a, const std::string& text, bool tools
   return out + "\n";
 }
 
+// One answer to a schema: each property has a value of its type, texts are the token.
+std::string value_for(const JsonValue& schema, const std::string& token) {
+  const std::string type = schema["type"].string_or("object");
+  std::string out;
+  JsonWriter w(out);
+  if (type == "object") {
+    w.begin_object();
+    for (const auto& [name, inner] : schema["properties"].members())
+      w.key(name).raw(value_for(inner, token));
+    w.end_object();
+  } else if (type == "array") {
+    w.begin_array().raw(value_for(schema["items"], token)).end_array();
+  } else if (type == "integer" || type == "number") {
+    w.value(7);
+  } else if (type == "boolean") {
+    w.value(true);
+  } else {
+    w.value(token);
+  }
+  return out;
+}
+
+const JsonValue& schema_of(const JsonValue& r) {
+  if (r["response_format"].is_object()) return r["response_format"]["json_schema"]["schema"];
+  if (r["output_config"].is_object()) return r["output_config"]["format"]["schema"];
+  if (r["generationConfig"].is_object()) return r["generationConfig"]["responseJsonSchema"];
+  return r["format"];
+}
+
+// The names of the functions that may be called.
+std::vector<std::string> tool_names(const JsonValue& request) {
+  std::vector<std::string> names;
+  for (const JsonValue& t : request["tools"].items()) {
+    for (const JsonValue& f : t["functionDeclarations"].items())
+      names.push_back(f["name"].string_or(""));
+    const JsonValue& named = t["function"].is_object() ? t["function"] : t;
+    if (named["name"].is_string()) names.push_back(named["name"].string_or(""));
+  }
+  return names;
+}
+
+bool must_call(const JsonValue& r) {
+  return r["tool_choice"].string_or("") == "required" ||
+         r["tool_choice"]["type"].string_or("") == "any" ||
+         r["toolConfig"]["functionCallingConfig"]["mode"].string_or("") == "ANY";
+}
+
+// The numbers of a text: 16 from its digest.
+void write_vector(JsonWriter& w, const std::string& text) {
+  w.begin_array();
+  for (const char c : fnv1a_hex(text)) w.value(c / 128.0);
+  w.end_array();
+}
+
+std::vector<std::string> inputs_of(const JsonValue& request) {
+  std::vector<std::string> inputs;
+  if (auto one = request["input"].string()) inputs.push_back(*one);
+  for (const JsonValue& each : request["input"].items()) inputs.push_back(each.string_or(""));
+  return inputs;
+}
+
 }  // namespace
+
+std::string joined(const std::vector<std::string>& pieces) {
+  std::string all;
+  for (const std::string& piece : pieces) all += piece;
+  return all;
+}
+
+std::string arguments_of(const FakeAnswer& a) {
+  return "{\"echo\":\"" + a.token + "\"}";
+}
+
+FakeDialect dialect_of_path(const std::string& path) {
+  if (path.starts_with("/api/")) return FakeDialect::kOllama;
+  if (path.starts_with("/v1/messages")) return FakeDialect::kAnthropic;
+  return path.starts_with("/v1beta/") ? FakeDialect::kGemini : FakeDialect::kOpenAi;
+}
 
 std::string fnv1a_hex(const std::string& text) {
   uint64_t h = 14695981039346656037u;
@@ -124,28 +191,34 @@ std::string last_role(const JsonValue& request) {
 
 FakeAnswer make_answer(const JsonValue& request, const std::string& path, int tokens) {
   FakeAnswer a;
-  a.ollama = path.starts_with("/api/");
+  a.dialect = dialect_of_path(path);
   a.generate = path == "/api/generate";
   a.model = request["model"].string_or("");
   a.usage_chunk = request["stream_options"]["include_usage"].bool_or(false);
   std::string last = request["prompt"].string_or("");
   size_t characters = last.size();
-  for (const JsonValue& m : request["messages"].items()) {
-    const std::string text = text_of(m["content"]);
+  const bool gemini = a.dialect == FakeDialect::kGemini;
+  for (const JsonValue& m : request[gemini ? "contents" : "messages"].items()) {
+    const std::string text = text_of(m[gemini ? "parts" : "content"]);
     characters += text.size();
-    if (m["role"].string_or("") == "user") last = text;
+    if (m["role"].string_or("user") == "user") last = text;
   }
   a.token = fnv1a_hex(last);
   a.input_tokens = static_cast<int64_t>(characters / 4 + 1);
-  if (request["tools"].size() > 0 && (request["tool_choice"].string_or("") == "required" ||
-                                      last.find("call the tool") != std::string::npos)) {
-    for (const JsonValue& t : request["tools"].items())
-      a.tools.push_back(t["function"]["name"].string_or(""));
+  if (must_call(request) || last.find("call the tool") != std::string::npos)
+    a.tools = tool_names(request);
+  if (!a.tools.empty()) {
     a.finish = "tool_calls";
     return a;
   }
+  if (const JsonValue& schema = schema_of(request);
+      schema.is_object() && last.find("as JSON") != std::string::npos) {
+    a.pieces.push_back(value_for(schema, a.token));
+    return a;
+  }
   const int64_t limit = request["max_completion_tokens"].integer_or(
-      request["max_tokens"].integer_or(request["options"]["num_predict"].integer_or(tokens)));
+      request["max_tokens"].integer_or(request["options"]["num_predict"].integer_or(
+          request["generationConfig"]["maxOutputTokens"].integer_or(tokens))));
   if (limit > 0 && limit < tokens) {
     tokens = static_cast<int>(limit);
     a.finish = "length";
@@ -156,7 +229,10 @@ FakeAnswer make_answer(const JsonValue& request, const std::string& path, int to
 }
 
 std::string whole_body(const FakeAnswer& a) {
-  if (a.ollama) return ollama_line(a, joined(a.pieces), !a.tools.empty(), true);
+  if (a.dialect == FakeDialect::kAnthropic || a.dialect == FakeDialect::kGemini)
+    return foreign_whole_body(a);
+  if (a.dialect == FakeDialect::kOllama)
+    return ollama_line(a, joined(a.pieces), !a.tools.empty(), true);
   std::string out;
   JsonWriter w(out);
   w.begin_object().field("id", "chatcmpl-" + a.token).field("object", "chat.completion");
@@ -169,7 +245,7 @@ std::string whole_body(const FakeAnswer& a) {
     for (size_t i = 0; i < a.tools.size(); ++i) {
       w.begin_object().field("id", "call_" + a.token + "_" + std::to_string(i));
       w.field("type", "function").key("function").begin_object().field("name", a.tools[i]);
-      w.field("arguments", arguments(a)).end_object().end_object();
+      w.field("arguments", arguments_of(a)).end_object().end_object();
     }
     w.end_array();
   }
@@ -180,8 +256,10 @@ std::string whole_body(const FakeAnswer& a) {
 }
 
 std::vector<std::string> stream_frames(const FakeAnswer& a, size_t* content_frames) {
+  if (a.dialect == FakeDialect::kAnthropic || a.dialect == FakeDialect::kGemini)
+    return foreign_stream_frames(a, content_frames);
   std::vector<std::string> frames;
-  if (a.ollama) {
+  if (a.dialect == FakeDialect::kOllama) {
     for (const std::string& piece : a.pieces) frames.push_back(ollama_line(a, piece, false, false));
     if (!a.tools.empty()) frames.push_back(ollama_line(a, "", true, false));
     *content_frames = frames.size();
@@ -193,7 +271,7 @@ std::vector<std::string> stream_frames(const FakeAnswer& a, size_t* content_fram
   for (const std::string& piece : a.pieces) frames.push_back(sse(a, text_delta(piece)));
   for (size_t i = 0; i < a.tools.size(); ++i) {
     frames.push_back(sse(a, tool_delta(i, a, "", true)));
-    const std::string all = arguments(a);
+    const std::string all = arguments_of(a);
     for (size_t at = 0; at < all.size(); at += 7)
       frames.push_back(sse(a, tool_delta(i, a, all.substr(at, 7), false)));
   }
@@ -216,21 +294,6 @@ std::vector<std::string> stream_frames(const FakeAnswer& a, size_t* content_fram
   return frames;
 }
 
-std::string error_body(bool ollama, const std::string& message, const std::string& type,
-                       const std::string& code) {
-  std::string out;
-  JsonWriter w(out);
-  w.begin_object();
-  if (ollama) {
-    w.field("error", message);
-  } else {
-    w.key("error").begin_object().field("message", message).field("type", type);
-    w.key("param").null().field("code", code).end_object();
-  }
-  w.end_object();
-  return out;
-}
-
 std::string models_body() {
   std::string out;
   JsonWriter w(out);
@@ -244,9 +307,7 @@ std::string models_body() {
 }
 
 std::string embeddings_body(const JsonValue& request) {
-  std::vector<std::string> inputs;
-  if (auto one = request["input"].string()) inputs.push_back(*one);
-  for (const JsonValue& each : request["input"].items()) inputs.push_back(each.string_or(""));
+  const std::vector<std::string> inputs = inputs_of(request);
   std::string out;
   JsonWriter w(out);
   w.begin_object().field("object", "list").field("model", request["model"].string_or(""));
@@ -254,13 +315,34 @@ std::string embeddings_body(const JsonValue& request) {
   int64_t tokens = 0;
   for (size_t i = 0; i < inputs.size(); ++i) {
     tokens += static_cast<int64_t>(inputs[i].size() / 4 + 1);
-    w.begin_object().field("object", "embedding").field("index", i).key("embedding").begin_array();
-    const std::string hex = fnv1a_hex(inputs[i]);
-    for (const char c : hex) w.value(c / 128.0);
-    w.end_array().end_object();
+    w.begin_object().field("object", "embedding").field("index", i).key("embedding");
+    write_vector(w, inputs[i]);
+    w.end_object();
   }
   w.end_array().key("usage").begin_object().field("prompt_tokens", tokens);
   w.field("total_tokens", tokens).end_object().end_object();
+  return out;
+}
+
+std::string batch_embed_body(const JsonValue& request) {
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object().key("embeddings").begin_array();
+  for (const JsonValue& each : request["requests"].items()) {
+    w.begin_object().key("values");
+    write_vector(w, text_of(each["content"]["parts"]));
+    w.end_object();
+  }
+  w.end_array().end_object();
+  return out;
+}
+
+std::string ollama_embed_body(const JsonValue& request) {
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object().field("model", request["model"].string_or("")).key("embeddings").begin_array();
+  for (const std::string& text : inputs_of(request)) write_vector(w, text);
+  w.end_array().field("prompt_eval_count", 2).end_object();
   return out;
 }
 

@@ -162,6 +162,12 @@ std::optional<Request> read_request(Connection& c) {
   }
   if (auto parsed = JsonValue::parse(r.call.body); parsed.ok()) r.body = *parsed;
   r.call.model = r.body["model"].string_or(r.body["name"].string_or(""));
+  // Gemini names the model in the path.
+  constexpr std::string_view kModels = "/v1beta/models/";
+  if (r.call.path.starts_with(kModels)) {
+    r.call.model = r.call.path.substr(kModels.size());
+    r.call.model.resize(std::min(r.call.model.rfind(':'), r.call.model.size()));
+  }
   return r;
 }
 
@@ -250,7 +256,7 @@ void send_whole(Connection& c, FakeCall& call, int status, const std::string& bo
 void send_error(Connection& c, FakeCall& call, int status, const std::string& message,
                 const std::string& type, const std::string& code, const std::string& headers = {}) {
   call.outcome = "error";
-  send_whole(c, call, status, error_body(call.path.starts_with("/api/"), message, type, code),
+  send_whole(c, call, status, error_body(dialect_of_path(call.path), status, message, type, code),
              headers);
 }
 
@@ -408,10 +414,21 @@ void FakeProvider::State::answer(Connection& c, Request& r, FakeCall& call) {
 
   const std::string& path = call.path;
   call.outcome = "ok";
-  if (path == "/v1/chat/completions" || path == "/api/chat" || path == "/api/generate")
+  if (path == "/v1/chat/completions" || path == "/api/chat" || path == "/api/generate" ||
+      path == "/v1/messages" || path.ends_with(":generateContent") ||
+      path.ends_with(":streamGenerateContent"))
     return chat(c, r, fault, call);
   if (path == "/v1/models") return send_whole(c, call, 200, models_body());
   if (path == "/v1/embeddings") return send_whole(c, call, 200, embeddings_body(r.body));
+  if (path == "/api/embed") return send_whole(c, call, 200, ollama_embed_body(r.body));
+  if (path.ends_with(":batchEmbedContents"))
+    return send_whole(c, call, 200, batch_embed_body(r.body));
+  if (path == "/v1/messages/count_tokens" || path.ends_with(":countTokens")) {
+    const int64_t n = make_answer(r.body, path, 1).input_tokens;
+    const char* name = path.starts_with("/v1/") ? "input_tokens" : "totalTokens";
+    return send_whole(c, call, 200, "{\"" + std::string(name) + "\":" + std::to_string(n) + "}");
+  }
+  if (path == "/v1beta/models") return send_whole(c, call, 200, gemini_models_body());
   if (path == "/api/tags") return send_whole(c, call, 200, tags_body());
   if (path == "/api/show") return send_whole(c, call, 200, show_body(call.model));
   if (path == "/api/version") return send_whole(c, call, 200, R"({"version":"0.99.0-fake"})");
@@ -424,9 +441,11 @@ void FakeProvider::State::answer(Connection& c, Request& r, FakeCall& call) {
 void FakeProvider::State::chat(Connection& c, const Request& r, const FakeScript& fault,
                                FakeCall& call) {
   const std::string& f = fault.fault;
-  if (!r.body["messages"].is_array() && !r.body["prompt"].is_string())
+  if (!r.body["messages"].is_array() && !r.body["contents"].is_array() &&
+      !r.body["prompt"].is_string())
     return send_error(c, call, 400, "'messages' is missing", "invalid_request_error", "");
   FakeAnswer a = make_answer(r.body, call.path, 60);
+  a.model = call.model;
   if (f == "no-usage") a.usage = false;
   if (f == "s13") {
     a.pieces.clear();
@@ -439,7 +458,10 @@ void FakeProvider::State::chat(Connection& c, const Request& r, const FakeScript
   call.digest = a.token;
   call.input_tokens = a.input_tokens;
   call.output_tokens = static_cast<int64_t>(a.pieces.size());
-  if (r.body["stream"].bool_or(a.ollama)) return stream(c, a, fault, call);
+  const bool streams = a.dialect == FakeDialect::kGemini
+                           ? call.path.ends_with(":streamGenerateContent")
+                           : r.body["stream"].bool_or(a.dialect == FakeDialect::kOllama);
+  if (streams) return stream(c, a, fault, call);
 
   std::string body = whole_body(a);
   if (f == "invalid-utf8") {
@@ -469,7 +491,7 @@ void FakeProvider::State::stream(Connection& c, const FakeAnswer& a, const FakeS
   std::vector<std::string> frames = stream_frames(a, &content);
   call.status = 200;
   c.write(std::string("HTTP/1.1 200 OK\r\nContent-Type: ") +
-          (a.ollama ? "application/x-ndjson" : "text/event-stream") +
+          (a.dialect == FakeDialect::kOllama ? "application/x-ndjson" : "text/event-stream") +
           "\r\nTransfer-Encoding: chunked\r\n\r\n");
   const auto at = static_cast<size_t>(or_default(fault.at, f == "s10" ? 9 : 40));
   for (size_t i = 0; i < frames.size(); ++i) {
@@ -485,7 +507,8 @@ void FakeProvider::State::stream(Connection& c, const FakeAnswer& a, const FakeS
       call.outcome = "ok";
     }
     if (f == "s10" && i == at)
-      frame = a.ollama ? "{\"model\":\"x\",\"mess\n" : "data: {\"id\":\"x\",\"choi\n\n";
+      frame = a.dialect == FakeDialect::kOllama ? "{\"model\":\"x\",\"mess\n"
+                                                : "data: {\"id\":\"x\",\"choi\n\n";
     if (f == "slow") c.wait(or_default(fault.delay_ms, 20));
     // Complete as HTTP, but nothing says that the answer is: neither a reason nor the marker.
     if (f == "s11" && i >= content) continue;

@@ -1,7 +1,11 @@
-// A scripted AI provider for tests: speaks OpenAI's and Ollama's HTTP on a free loopback port,
+// A scripted AI provider for tests: speaks OpenAI's, Ollama's, Anthropic's (/v1/messages) and
+// Gemini's (/v1beta) HTTP on a free loopback port,
 // gives every answer a token made from its request, fails on request in each way that real
 // upstreams do, and keeps its own log of calls and tokens. In C++ use the class; from elsewhere
 // start the executable `fake_provider`, which prints {"port":N,"url":"..."} as its first line.
+//
+// A last user message that holds "call the tool" is answered by a call of each tool; one that holds
+// "as JSON" under a JSON schema by an object of that schema; else by "echo:" and the token.
 //
 // What fails is chosen in one of two ways:
 // - a script: script({.path = "/v1/chat/completions", .fault = "s08", .times = 1}), or over HTTP

@@ -75,6 +75,42 @@ std::vector<FakeCall> settled_log(const FakeProvider& p) {
   return p.log();
 }
 
+TEST(FakeProvider, SpeaksAnthropicAndGemini) {
+  FakeProvider p;
+  const std::string token = FakeProvider::token_of("hello");
+  const Answer whole = ask(p, "/v1/messages", chat("fake-small", "hello", ",\"max_tokens\":200"));
+  const auto message = JsonValue::parse(whole.body());
+  ASSERT_TRUE(message.ok()) << whole.bytes;
+  EXPECT_EQ((*message)["content"][0]["text"].string_or("").substr(0, 21), "echo:" + token);
+  EXPECT_EQ((*message)["usage"]["output_tokens"].integer(), 60);
+  const Answer streamed =
+      ask(p, "/v1/messages", chat("fake-small", "hello", ",\"max_tokens\":2,\"stream\":true"));
+  EXPECT_TRUE(streamed.has("event: message_start")) << streamed.bytes;
+  EXPECT_TRUE(streamed.has("\"stop_reason\":\"max_tokens\""));
+  EXPECT_TRUE(streamed.has("event: message_stop"));
+
+  const std::string contents = R"({"contents":[{"parts":[{"text":"hello"}]}]})";
+  const Answer gemini = ask(p, "/v1beta/models/fake-small:generateContent", contents);
+  EXPECT_TRUE(gemini.has("\"finishReason\":\"STOP\"")) << gemini.bytes;
+  EXPECT_TRUE(gemini.has("echo:" + token));
+  const Answer pieces = ask(p, "/v1beta/models/fake-small:streamGenerateContent", contents);
+  EXPECT_TRUE(pieces.has("data: {")) << pieces.bytes;
+  EXPECT_EQ(p.log().back().model, "fake-small");
+  const Answer missing = ask(p, "/v1beta/models/no-such-model:generateContent", contents);
+  EXPECT_TRUE(missing.has("\"status\":\"NOT_FOUND\"")) << missing.bytes;
+}
+
+TEST(FakeProvider, AnswersASchema) {
+  FakeProvider p;
+  const Answer a = ask(
+      p, kOpenAi,
+      chat(
+          "fake-small", "as JSON",
+          R"(,"response_format":{"type":"json_schema","json_schema":{"schema":{"type":"object",)"
+          R"("properties":{"x":{"type":"integer"},"y":{"type":"array","items":{"type":"string"}}}}}})"));
+  EXPECT_TRUE(a.has(R"({\"x\":7,\"y\":[\")")) << a.bytes;
+}
+
 TEST(FakeProvider, AnswersBelongToTheirRequests) {
   FakeProvider p;
   for (const std::string text : {"one", "two"}) {

