@@ -38,6 +38,12 @@ void write_json_fields(JsonWriter& w, const Analysis& a) {
   w.field("file_blake3", a.file_blake3).field("audio_blake3", a.audio_blake3);
   w.field("tempo_bpm", rounded(a.tempo_bpm, 100))
       .field("tempo_confidence", rounded(a.tempo_confidence, 1000));
+  w.key("tempo_alternatives").begin_array();
+  for (const TempoCandidate& t : a.tempo_alternatives) {
+    w.begin_object().field("bpm", rounded(t.bpm, 100));
+    w.field("probability", rounded(t.probability, 1000)).end_object();
+  }
+  w.end_array();
   times(w, "beats_s", a.beats_s);
   times(w, "downbeats_s", a.downbeats_s);
   times(w, "onsets_s", a.onsets_s);
@@ -46,6 +52,7 @@ void write_json_fields(JsonWriter& w, const Analysis& a) {
   const std::optional<Key> key = a.key ? parse_key(*a.key) : std::nullopt;
   w.field("key_camelot", key ? std::optional(key->camelot()) : std::nullopt);
   w.field("key_open", key ? std::optional(key->open_key()) : std::nullopt);
+  w.field("tuning_cents", rounded(a.tuning_cents, 10));
   w.field("loudness_lufs", rounded(a.loudness_lufs, 100))
       .field("loudness_range_lu", rounded(a.loudness_range_lu, 100));
   w.field("true_peak_dbtp", rounded(a.true_peak_dbtp, 100));
@@ -86,12 +93,15 @@ Analysis analysis_from_json(const JsonValue& v) {
   a.audio_blake3 = v["audio_blake3"].string();
   a.tempo_bpm = v["tempo_bpm"].number();
   a.tempo_confidence = v["tempo_confidence"].number();
+  for (const JsonValue& t : v["tempo_alternatives"].items())
+    a.tempo_alternatives.push_back({t["bpm"].number_or(0), t["probability"].number_or(0)});
   a.beats_s = times(v["beats_s"]);
   a.downbeats_s = times(v["downbeats_s"]);
   a.onsets_s = times(v["onsets_s"]);
   a.time_signature = v["time_signature"].string();
   a.key = v["key"].string();
   a.key_confidence = v["key_confidence"].number();
+  a.tuning_cents = v["tuning_cents"].number();
   a.loudness_lufs = v["loudness_lufs"].number();
   a.loudness_range_lu = v["loudness_range_lu"].number();
   a.true_peak_dbtp = v["true_peak_dbtp"].number();

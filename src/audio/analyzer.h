@@ -20,7 +20,7 @@ namespace samplemind::audio {
 
 // Stored beside every result; raised when a feature's meaning or method changes, so that old
 // results are computed again.
-inline constexpr int kAnalysisVersion = 3;
+inline constexpr int kAnalysisVersion = 4;
 
 // What was measured. Nothing is guessed: a value that could not be measured, or that the level did
 // not ask for, is absent.
@@ -42,14 +42,17 @@ struct Analysis {
   std::optional<std::string> audio_blake3;
 
   std::optional<double> tempo_bpm;         // 40..240
-  std::optional<double> tempo_confidence;  // 0..1
-  std::vector<double> beats_s;             // seconds from the start, rising
+  std::optional<double> tempo_confidence;  // 0..1: the probability that it is right within 4 %
+  // x1/2, x2, x2/3 and x3/2 of the tempo, those of 30 to 300 BPM, the most likely first.
+  std::vector<TempoCandidate> tempo_alternatives;
+  std::vector<double> beats_s;  // seconds from the start, rising
   std::vector<double> downbeats_s;
   std::vector<double> onsets_s;
   std::optional<std::string> time_signature;  // "4/4"
 
   std::optional<std::string> key;        // "F# minor"; sharps only
-  std::optional<double> key_confidence;  // 0..1
+  std::optional<double> key_confidence;  // 0..1: the probability that tonic and mode are right
+  std::optional<double> tuning_cents;    // of the pitches against A4 = 440 Hz, -50..50
 
   std::optional<double> loudness_lufs;  // integrated, ITU-R BS.1770-4; absent for silence and below
                                         // one gating block (0.4 s)
@@ -62,7 +65,7 @@ struct Analysis {
   // Every kind that is not out of the question (0.005 and more), the likeliest first; of one-shots
   // and loops.
   std::vector<std::pair<std::string, double>> kinds;
-  std::optional<double> note_midi;        // pitch of a tonal one-shot, 69 = A4 = 440 Hz
+  std::optional<double> note_midi;  // pitch of a tonal one-shot, 69 = A4 = 440 Hz
 
   // What makes it sound as it does, for comparing (feature/descriptor.h); empty for silence. Bytes,
   // not part of the JSON.

@@ -216,10 +216,27 @@ TEST_F(AnalyzerTest, JsonRoundTrip) {
   JsonWriter w2(second);
   write_json(w2, "p", analysis_from_json(*parsed));
   EXPECT_EQ(first, second);
-  for (const char* field : {"path", "duration_s", "sample_rate_hz", "channels", "bit_depth",
-                            "tempo_bpm", "tempo_confidence", "beats_s", "key", "key_confidence",
-                            "loudness_lufs", "downbeats_s", "onsets_s", "time_signature", "content",
-                            "kind", "note_midi", "loudness_range_lu", "true_peak_dbtp"}) {
+  for (const char* field : {"path",
+                            "duration_s",
+                            "sample_rate_hz",
+                            "channels",
+                            "bit_depth",
+                            "tempo_bpm",
+                            "tempo_confidence",
+                            "tempo_alternatives",
+                            "tuning_cents",
+                            "beats_s",
+                            "key",
+                            "key_confidence",
+                            "loudness_lufs",
+                            "downbeats_s",
+                            "onsets_s",
+                            "time_signature",
+                            "content",
+                            "kind",
+                            "note_midi",
+                            "loudness_range_lu",
+                            "true_peak_dbtp"}) {
     EXPECT_NE(first.find("\"" + std::string(field) + "\":"), std::string::npos) << field;
   }
 }

@@ -10,6 +10,12 @@
 
 namespace samplemind::audio {
 
+// A tempo that may be meant instead of the one given.
+struct TempoCandidate {
+  double bpm = 0;
+  double probability = 0;  // 0..1; with the tempo's own confidence they add up to at most 1
+};
+
 // Of a value over all frames of a sound.
 struct Spread {
   double mean = 0;

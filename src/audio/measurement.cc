@@ -220,6 +220,7 @@ void Measurement::hear(Analysis& a) {
       a.key = key->name();
       a.key_confidence = key->confidence;
     }
+    a.tuning_cents = key_->tuning_cents();
   }
 }
 
@@ -238,6 +239,7 @@ void Measurement::hear_rhythm(Analysis& a) {
   if (!rhythm) return;
   a.tempo_bpm = rhythm->tempo_bpm;
   a.tempo_confidence = rhythm->confidence;
+  a.tempo_alternatives = std::move(rhythm->alternatives);
   a.beats_s = std::move(rhythm->beats_s);
   a.downbeats_s = std::move(rhythm->downbeats_s);
   if (rhythm->meter) a.time_signature = name(*rhythm->meter);

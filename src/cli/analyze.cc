@@ -177,11 +177,21 @@ Result<int> run_analyze(const Context& context, const AnalyzeFlags& flags) {
              (s["kind"].is_string() ? confidence(", " + s["kind"].string_or(""), "kind_confidence")
                                     : ""));
     line("tempo", confidence(number("tempo_bpm", "%.2f bpm"), "tempo_confidence"));
+    std::string others;
+    for (const JsonValue& t : s["tempo_alternatives"].items()) {
+      if (t["probability"].number_or(0) < 0.02) continue;
+      char text[48];
+      std::snprintf(text, sizeof text, "%s%.2f (%.0f%%)", others.empty() ? "" : ", ",
+                    t["bpm"].number_or(0), 100 * t["probability"].number_or(0));
+      others += text;
+    }
+    if (!others.empty()) line("or", others + " bpm");
     line("beats", s["beats_s"].size() > 0 ? std::to_string(s["beats_s"].size()) : "");
     std::string key = s["key"].string_or("");
     if (s["key_camelot"].is_string())
       key += ", " + s["key_camelot"].string_or("") + ", " + s["key_open"].string_or("");
     line("key", confidence(key, "key_confidence"));
+    line("tuning", number("tuning_cents", "%+.0f cents"));
     line("loudness", number("loudness_lufs", "%.1f LUFS"));
     line("loudness range", number("loudness_range_lu", "%.1f LU"));
     line("true peak", number("true_peak_dbtp", "%.1f dBTP"));

@@ -120,6 +120,10 @@ const CommandEntry kCommands[] = {
      "  samplemind config\n  samplemind config server.port", add_config},
     {"bench", kMore, "How fast this machine is: cached answers, analysis",
      "  samplemind bench --quick\n  samplemind bench ai", add_bench},
+    {"eval", kMore, "How right the ear is on labelled sounds",
+     "  samplemind eval labels.jsonl\n"
+     "  samplemind eval labels.jsonl --by style --peers peers.json --json",
+     add_eval},
     {"profile", kMore, "Where the running service's memory goes",
      "  samplemind profile\n  samplemind profile --json", add_profile},
     {"version", kMore, "The version", "  samplemind version", add_version},

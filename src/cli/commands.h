@@ -19,6 +19,7 @@ Run add_logs(Arguments command, Context& context);
 Run add_scan(Arguments command, Context& context);
 Run add_analyze(Arguments command, Context& context);
 Run add_plot(Arguments command, Context& context);
+Run add_eval(Arguments command, Context& context);
 Run add_search(Arguments command, Context& context);
 Run add_similar(Arguments command, Context& context);
 Run add_duplicates(Arguments command, Context& context);

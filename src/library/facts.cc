@@ -172,6 +172,7 @@ const std::unordered_map<std::string_view, std::string_view>& kind_words() {
       {"rhodes", "keys"},
       {"organ", "keys"},
       {"keyboard", "keys"},
+      {"keys", "keys"},
       {"epiano", "keys"},
       {"mallet", "mallet"},
       {"marimba", "mallet"},

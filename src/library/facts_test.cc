@@ -62,6 +62,7 @@ TEST(NameFacts, TemposKeysNotesKinds) {
                         {"/s/9999bpm.wav", {}},
                         {"", {}},
                         {"/s/\xff\xfe.wav", {}},
+                        {"/s/Keys_C4.wav", {"", "", "60", "keys", ""}},
                         {"/s/Piano F3.wav", {"", "", "53", "keys", ""}}};
   for (const Case& c : cases) {
     const Told got = told(c.path);

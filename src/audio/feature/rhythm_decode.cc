@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "audio/feature/bars.h"
+
 namespace samplemind::audio {
 
 namespace {
@@ -292,9 +294,60 @@ Bars bars_of(const std::vector<double>& odds, int length) {
   return bars;
 }
 
-void find_bars(const RhythmActivity& activity, const RhythmBalance& balance, Rhythm& rhythm) {
+// Beats and what the bar network says of them.
+struct PacedBeats {
+  std::vector<double> beats_s;
+  BarOpinion opinion;
+};
+
+// The beats as they are, every second of them or twice as many: the network that sees them as beats
+// weighs each, the frame network its tempo. It is asked about the other sequences only when it
+// doubts the first.
+PacedBeats settle_pace(const RhythmActivity& activity, const RhythmBalance& balance,
+                       std::vector<double> beats) {
+  constexpr double kSure = 0.97;
+  constexpr size_t kFewest = 6;
+  PacedBeats best{std::move(beats), {}};
+  best.opinion = hear_bars(activity, best.beats_s);
+  const std::array<double, kPaces> pace = best.opinion.pace;
+  if (best.beats_s.size() < kFewest || pace[0] > std::log(kSure)) return best;
+  const std::vector<double> found = best.beats_s;
+  const double bpm = 60 / seconds_a_beat(found);
+  const auto value = [&](Pace p, double ratio, const BarOpinion& o) {
+    return pace[static_cast<size_t>(p)] + o.pace[0] +
+           balance.pace_tempo * tempo_log_probability(activity, bpm * ratio);
+  };
+  double best_value = value(Pace::kRight, 1, best.opinion);
+  const auto consider = [&](Pace p, double ratio, std::vector<double> times) {
+    if (bpm * ratio < 40 || bpm * ratio > 240) return;
+    BarOpinion opinion = hear_bars(activity, times);
+    const double v = value(p, ratio, opinion) - balance.pace_change;
+    if (v <= best_value) return;
+    best_value = v;
+    best = {std::move(times), std::move(opinion)};
+  };
+  for (size_t first = 0; first < 2; ++first) {
+    std::vector<double> half;
+    for (size_t i = first; i < found.size(); i += 2) half.push_back(found[i]);
+    consider(Pace::kDouble, 0.5, std::move(half));
+  }
+  std::vector<double> twice;
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (i > 0) twice.push_back((found[i - 1] + found[i]) / 2);
+    twice.push_back(found[i]);
+  }
+  consider(Pace::kHalf, 2, std::move(twice));
+  return best;
+}
+
+void find_bars(const RhythmActivity& activity, const BarOpinion& opinion,
+               const RhythmBalance& balance, Rhythm& rhythm) {
   std::vector<double> odds;
   for (const double t : rhythm.beats_s) {
+    if (odds.size() < opinion.first.size()) {
+      odds.push_back(std::clamp<double>(opinion.first[odds.size()], -4, 4));
+      continue;
+    }
     const auto i = static_cast<size_t>(std::lround(t * kRhythmBandsFps));
     double best = 0;
     for (size_t k = i > 0 ? i - 1 : 0; k <= i + 1 && k < activity.downbeat.size(); ++k)
@@ -307,7 +360,8 @@ void find_bars(const RhythmActivity& activity, const RhythmBalance& balance, Rhy
     const int length = beats_a_bar(meter);
     if (odds.size() < static_cast<size_t>(length)) continue;
     Bars bars = bars_of(odds, length);
-    const double score = bars.score + balance.meter_prior * std::max(-8.0, activity.meter[m]);
+    const double score = bars.score + balance.meter_prior * std::max(-8.0, activity.meter[m]) +
+                         balance.bar_meter_prior * std::max(-8.0, opinion.meter[m]);
     if (score <= best_score) continue;
     best_score = score;
     rhythm.downbeats_s.clear();
@@ -338,12 +392,17 @@ std::optional<double> loop_bpm(const RhythmActivity& activity, double tracked, d
   return best;
 }
 
-void name_alternatives(const RhythmActivity& activity, Rhythm& rhythm) {
+// What is left of certainty goes to each as the mean of both networks' words.
+void name_alternatives(const RhythmActivity& activity, const BarOpinion& opinion, Rhythm& rhythm) {
+  const double left = 1 - rhythm.confidence;
   for (const double ratio : {0.5, 2.0, 2.0 / 3, 1.5}) {
     const double bpm = rhythm.tempo_bpm * ratio;
     if (bpm < 30 || bpm > 300) continue;
     const double mass = bpm < 39 || bpm > 255 ? 0 : tempo_mass(activity, bpm);
-    rhythm.alternatives.push_back({bpm, mass * (1 - rhythm.confidence)});
+    const double pace = ratio == 0.5 ? std::exp(opinion.pace[1])
+                        : ratio == 2 ? std::exp(opinion.pace[2])
+                                     : 0;
+    rhythm.alternatives.push_back({bpm, left * (mass + pace) / 2});
   }
   std::stable_sort(rhythm.alternatives.begin(), rhythm.alternatives.end(),
                    [](const TempoCandidate& a, const TempoCandidate& b) {
@@ -370,8 +429,14 @@ std::optional<Rhythm> find_rhythm(const RhythmActivity& activity, double duratio
   const std::vector<size_t> grid = BeatPath(activity, balance).find();
   rhythm.beats_s = refine(activity, grid);
   std::erase_if(rhythm.beats_s, [&](double t) { return t >= duration_s; });
-  if (auto pulse = plain_pulse(find_onsets(activity, duration_s, balance)); !pulse.empty())
-    rhythm.beats_s = std::move(pulse);
+  PacedBeats paced;
+  if (auto pulse = plain_pulse(find_onsets(activity, duration_s, balance)); !pulse.empty()) {
+    paced.opinion = hear_bars(activity, pulse);
+    paced.beats_s = std::move(pulse);
+  } else {
+    paced = settle_pace(activity, balance, std::move(rhythm.beats_s));
+  }
+  rhythm.beats_s = std::move(paced.beats_s);
   if (rhythm.beats_s.size() < 3 && !loop) return std::nullopt;
   double bpm = rhythm.beats_s.size() >= 3 ? 60 / seconds_a_beat(rhythm.beats_s) : 0;
   if (loop) {
@@ -380,9 +445,10 @@ std::optional<Rhythm> find_rhythm(const RhythmActivity& activity, double duratio
     if (bpm <= 0) return std::nullopt;
   }
   rhythm.tempo_bpm = bpm;
-  rhythm.confidence = tempo_mass(activity, bpm);
-  find_bars(activity, balance, rhythm);
-  name_alternatives(activity, rhythm);
+  const double right = std::exp(paced.opinion.pace[0]);
+  rhythm.confidence = std::sqrt(right * tempo_mass(activity, bpm));
+  find_bars(activity, paced.opinion, balance, rhythm);
+  name_alternatives(activity, paced.opinion, rhythm);
   return rhythm;
 }
 

@@ -15,14 +15,10 @@
 #include <string_view>
 #include <vector>
 
+#include "audio/facts.h"
 #include "audio/feature/rhythm_net.h"
 
 namespace samplemind::audio {
-
-struct TempoCandidate {
-  double bpm = 0;
-  double probability = 0;  // 0..1; those of a sound's candidates add up to at most 1
-};
 
 struct Rhythm {
   double tempo_bpm = 0;   // 40..240
@@ -41,8 +37,11 @@ struct RhythmBalance {
   double beat_floor = -4;     // of a beat's log-odds
   double tempo_prior = 0.45;  // of the network's log tempo probability, a second
   double coverage = 4;  // for each second that the beats cover: they go on through quiet parts
-  double tempo_spread = 0.04;  // standard deviation of the change from beat to beat
-  double meter_prior = 4.0;    // of the network's log metre probability
+  double tempo_spread = 0.04;    // standard deviation of the change from beat to beat
+  double meter_prior = 4.0;      // of the network's log metre probability
+  double bar_meter_prior = 2.0;  // of the bar network's
+  double pace_tempo = 0.3;  // of the network's log tempo probability, for halved beats and such
+  double pace_change = 0;   // what another pace than the first must gain
   double onset_threshold = 0.3;
 };
 

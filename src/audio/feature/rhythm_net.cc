@@ -273,6 +273,8 @@ void RhythmListener::run(size_t frames, size_t core_begin, size_t core_end) {
   for (size_t i = 0; i < frames * kRhythmInputs; ++i)
     to[i] = std::clamp(pending_[i] - reference, -6.5f, 2.0f) / 3.25f + 1.0f;
 
+  keep_bands(core_begin, core_end);
+
   const auto convolve_into = [&](Buffers::Rows& from, const Layer& l, size_t dilation, int mode,
                                  Buffers::Rows& out) {
     HWY_DYNAMIC_DISPATCH(convolve)
@@ -310,6 +312,41 @@ void RhythmListener::run(size_t frames, size_t core_begin, size_t core_end) {
     add_log_softmax(apply(w.meter, q, false), count, activity_.meter);
     pooled_frames_ += count;
     at = end;
+  }
+}
+
+// Of the normalised rows in buffers_->in: small enough to keep, so that beats can be looked at once
+// they are known.
+void RhythmListener::keep_bands(size_t begin, size_t end) {
+  constexpr size_t kWide = kRhythmMelBands / kBarLevels;
+  const auto byte = [](float v) {
+    return static_cast<uint8_t>(std::lround(std::clamp(v, 0.0f, 2.6f) * (255 / 2.6f)));
+  };
+  for (size_t i = begin; i < end && activity_.bands.size() < kBarFramesMax * kBarBands; ++i) {
+    const float* row = buffers_->in.row(i);
+    const float* before = i > 0 ? buffers_->in.row(i - 1) : nullptr;
+    std::array<uint8_t, kBarBands> bytes;
+    for (size_t b = 0; b < kBarLevels; ++b) {
+      float level = 0, rise = 0;
+      for (size_t half = 0; half < 2; ++half) {
+        float risen = 0;
+        for (size_t k = half * kRhythmMelBands + b * kWide, n = k + kWide; k < n; ++k) {
+          level += row[k];
+          risen += std::max(0.0f, row[k] - (before != nullptr ? before[k] : -1));
+        }
+        rise = std::max(rise, risen);
+      }
+      bytes[b] = byte(rise / kWide);
+      bytes[kBarRises + b] = byte(level / (2 * kWide) + 1);
+    }
+    const float* notes = row + 2 * kRhythmMelBands;
+    for (size_t c = 0; c < kBarChroma; ++c) {
+      float most = notes[c];
+      for (size_t k = c + kBarChroma; k < kRhythmNoteBands; k += kBarChroma)
+        most = std::max(most, notes[k]);
+      bytes[kBarRises + kBarLevels + c] = byte(most + 1);
+    }
+    activity_.bands.insert(activity_.bands.end(), bytes.begin(), bytes.end());
   }
 }
 

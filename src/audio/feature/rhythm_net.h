@@ -26,6 +26,12 @@ double rhythm_class_bpm(size_t index);
 enum class Meter : uint8_t { k2_4, k2_2, k3_4, k4_4, k6_8 };
 inline constexpr size_t kMeters = 5;
 
+// What the bar network (bars.h) needs of each frame: rises and levels of ten bands, twelve pitch
+// classes, as bytes (2.6 of the network's scale over 255; levels and classes from -1 on).
+inline constexpr size_t kBarRises = 10, kBarLevels = 10, kBarChroma = 12;
+inline constexpr size_t kBarBands = kBarRises + kBarLevels + kBarChroma;
+inline constexpr size_t kBarFramesMax = 1200 * 50;  // 20 minutes, 1.9 MB
+
 // What the network says of a sound. Probabilities 0..1; frame i belongs to i / kRhythmBandsFps.
 struct RhythmActivity {
   std::vector<float> beat;
@@ -33,6 +39,7 @@ struct RhythmActivity {
   std::vector<float> onset;                  // two a frame: i belongs to i / (2 kRhythmBandsFps)
   std::array<double, kRhythmTempi> tempo{};  // mean log-probabilities
   std::array<double, kMeters> meter{};
+  std::vector<uint8_t> bands;  // kBarBands a frame, of the first kBarFramesMax frames
 };
 
 // The network over whole rows of kRhythmInputs band levels (rhythm_bands.h): what a listener
@@ -59,6 +66,7 @@ class RhythmListener {
   friend RhythmActivity evaluate_rhythm_rows(std::vector<float> rows);
   struct Buffers;
   void run(size_t frames, size_t core_begin, size_t core_end);
+  void keep_bands(size_t begin, size_t end);
 
   RhythmBands bands_;
   std::vector<float> pending_;  // rows not yet answered, after `context_` rows that were

@@ -6,6 +6,8 @@
 #include <random>
 #include <vector>
 
+#include "audio/feature/bars.h"
+#include "audio/feature/bars_test_values.h"
 #include "audio/feature/rhythm_decode.h"
 #include "audio/feature/rhythm_net.h"
 #include "audio/feature/rhythm_net_test_values.h"
@@ -72,18 +74,21 @@ RhythmActivity ideal(const std::vector<double>& beats, int bar, double duration_
   return a;
 }
 
-TEST(RhythmNet, AnswersWhatTheTrainedOneAnswers) {
-  const RhythmActivity a = evaluate_rhythm_rows([] {
-    std::vector<float> rows;
-    for (size_t i = 0; i < kTestFrames; ++i) {
-      for (size_t k = 0; k < kRhythmInputs; ++k) {
-        rows.push_back(static_cast<float>(
-            -6 + 3 * std::sin(0.37 * static_cast<double>(k) + 0.11 * static_cast<double>(i)) +
-            2 * (i % 25 < 2 ? 1 : 0) - 1.5 * (i % 100 < 3 ? 1 : 0)));
-      }
+// The spectrum that the values of the training tools belong to.
+std::vector<float> test_rows() {
+  std::vector<float> rows;
+  for (size_t i = 0; i < kTestFrames; ++i) {
+    for (size_t k = 0; k < kRhythmInputs; ++k) {
+      rows.push_back(static_cast<float>(
+          -6 + 3 * std::sin(0.37 * static_cast<double>(k) + 0.11 * static_cast<double>(i)) +
+          2 * (i % 25 < 2 ? 1 : 0) - 1.5 * (i % 100 < 3 ? 1 : 0)));
     }
-    return rows;
-  }());
+  }
+  return rows;
+}
+
+TEST(RhythmNet, AnswersWhatTheTrainedOneAnswers) {
+  const RhythmActivity a = evaluate_rhythm_rows(test_rows());
   ASSERT_EQ(a.beat.size(), kTestFrames);
   for (size_t r = 0; r < kTestOutputs.size(); ++r) {
     const size_t i = r * kTestStep;
@@ -96,12 +101,42 @@ TEST(RhythmNet, AnswersWhatTheTrainedOneAnswers) {
   for (size_t i = 0; i < kMeters; ++i) EXPECT_NEAR(a.meter[i], kTestMeter[i], 2e-2) << i;
 }
 
+TEST(BarNet, AnswersWhatTheTrainedOneAnswers) {
+  const RhythmActivity a = evaluate_rhythm_rows(test_rows());
+  std::vector<double> beats;
+  for (size_t b = 0; b < kTestBars.size(); ++b) beats.push_back(0.3 + 0.5 * static_cast<double>(b));
+  const BarOpinion o = hear_bars(a, beats);
+  ASSERT_EQ(o.first.size(), kTestBars.size());
+  // The engine keeps its bands in bytes: a little is lost.
+  const auto near = [](double got, float want) {
+    return std::abs(got - want) < 0.1 + 0.03 * std::abs(want);
+  };
+  for (size_t b = 0; b < kTestBars.size(); ++b)
+    EXPECT_TRUE(near(o.first[b], kTestBars[b])) << b << ": " << o.first[b];
+  for (size_t i = 0; i < kMeters; ++i)
+    EXPECT_TRUE(near(o.meter[i], kTestBarMeter[i])) << i << ": " << o.meter[i];
+  for (size_t i = 0; i < kPaces; ++i)
+    EXPECT_TRUE(near(o.pace[i], kTestPace[i])) << i << ": " << o.pace[i];
+}
+
+TEST(BarNet, HasNoOpinionBeyondTheBandsThatAreKept) {
+  RhythmActivity a = evaluate_rhythm_rows(test_rows());
+  std::vector<double> beats;
+  for (size_t b = 0; b < 20; ++b) beats.push_back(0.3 + 0.5 * static_cast<double>(b));
+  a.bands.resize(kBarBands * static_cast<size_t>(5 * kRhythmBandsFps));
+  EXPECT_EQ(hear_bars(a, beats).first.size(), 10u);
+  a.bands.clear();
+  EXPECT_TRUE(hear_bars(a, beats).first.empty());
+  EXPECT_TRUE(hear_bars(a, {}).first.empty());
+}
+
 TEST(RhythmNet, DoesNotDependOnHowTheSoundWasCut) {
   const std::vector<float> x = clicks(steady(120, 20), 4, 20);
   const RhythmActivity a = listen(x, x.size());
   const RhythmActivity b = listen(x, 997);
   EXPECT_EQ(a.beat, b.beat);
   EXPECT_EQ(a.onset, b.onset);
+  EXPECT_EQ(a.bands, b.bands);
   EXPECT_EQ(a.tempo, b.tempo);
 }
 

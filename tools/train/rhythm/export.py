@@ -18,12 +18,16 @@ def main():
     if a.test: write_test(p, a.test)
 
 
-def write_test(p, path):
+def test_rows(n=700):
     """A made-up spectrum by formula, so that the test needs no file: row i, band k."""
-    q = {k: np.asarray(v, np.float32) for k, v in p.items()}
-    n = 700
     i, k = np.arange(n)[:, None], np.arange(train.INPUTS)[None, :]
-    x = (-6 + 3 * np.sin(0.37 * k + 0.11 * i) + 2 * ((i % 25) < 2) - 1.5 * ((i % 100) < 3)).astype(np.float32)
+    return (-6 + 3 * np.sin(0.37 * k + 0.11 * i) + 2 * ((i % 25) < 2) - 1.5 * ((i % 100) < 3)).astype(np.float32)
+
+
+def write_test(p, path):
+    q = {k: np.asarray(v, np.float32) for k, v in p.items()}
+    x = test_rows()
+    n = len(x)
     out, tempo, meter = [np.asarray(v) for v in train.forward(q, train.normalise(x)[None], np.ones((1, n), np.float32))]
     soft = lambda v: v - v.max() - np.log(np.exp(v - v.max()).sum())
     prob = 1 / (1 + np.exp(-out[0]))

@@ -1,0 +1,35 @@
+// A small network that looks at a sound beat by beat, not frame by frame, and says where bars
+// begin, in which metre, and whether the beats are beats at all or twice or half as fast. Steps of
+// a quarter of a beat make patterns of drums and changes of harmony look the same at every tempo,
+// which is what the frame network (rhythm_net.h) finds hard. Its weights (models/bars.bin) come
+// from tools/train/rhythm/train_bars.py.
+//
+// A beat's inputs: how ten bands rise and how loud they are in its four quarters, what the frame
+// network says there, how alike its harmony and its rhythm are to those one to eight beats before.
+// About 60,000 multiplications a beat. Pure and thread-safe.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "audio/feature/rhythm_net.h"
+
+namespace samplemind::audio {
+
+// Whether a sequence of beats has the right pace.
+enum class Pace : uint8_t { kRight, kDouble, kHalf };
+inline constexpr size_t kPaces = 3;
+
+struct BarOpinion {
+  std::vector<float> first;             // log-odds that a beat begins a bar; one a beat
+  std::array<double, kMeters> meter{};  // log-probabilities
+  std::array<double, kPaces> pace{};    // log-probabilities
+};
+
+// `beats_s` rising, seconds. Beats after the part that `activity.bands` covers get no opinion.
+BarOpinion hear_bars(const RhythmActivity& activity, std::span<const double> beats_s);
+
+}  // namespace samplemind::audio
