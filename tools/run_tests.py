@@ -45,7 +45,7 @@ def digest(inputs, cache={}):
 
 def support_files(root):
     """Shared test code: a change there concerns every integration test."""
-    return [str(p) for p in sorted((root / "tests").rglob("*.py"))]
+    return [str(p) for p in sorted((root / "tests").rglob("*")) if p.suffix in (".py", ".js")]
 
 
 def run(build, names, jobs, figures=()):

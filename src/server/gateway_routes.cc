@@ -304,7 +304,8 @@ Task<void> post_show(Call call) {
       parsed.ok() ? (*parsed)["model"].string_or((*parsed)["name"].string_or("")) : "";
   const auto models = co_await models_for(call);
   const auto found = std::find_if(models.begin(), models.end(), [&name](const ai::ModelInfo& m) {
-    return full_name(m) == name || m.name == name || m.name == name + ":latest";
+    const std::string latest = name + ":latest", full = full_name(m);
+    return full == name || full == latest || m.name == name || m.name == latest;
   });
   if (found == models.end()) {
     ai::AnswerError missing;

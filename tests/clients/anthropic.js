@@ -2,7 +2,7 @@
 const Anthropic = require('@anthropic-ai/sdk');
 const {url, model, slow, png, limit, parameters, schema, run, failure} = require('./steps.js');
 
-const client = new Anthropic({baseURL: url, apiKey: 'any', maxRetries: 0, timeout: 60000});
+const client = new Anthropic({baseURL: url, apiKey: 'any', maxRetries: 0, timeout: 300000});
 const user = (content) => [{role: 'user', content}];
 const tools = ['first', 'second'].map((name) => ({name, description: 'd', input_schema: parameters}));
 const create = (more) => client.messages.create({model, max_tokens: limit, ...more});

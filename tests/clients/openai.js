@@ -2,7 +2,7 @@
 const OpenAI = require('openai');
 const {url, model, slow, embedding, png, limit, parameters, schema, run, failure} = require('./steps.js');
 
-const client = new OpenAI({baseURL: url + '/v1', apiKey: 'any', maxRetries: 0, timeout: 60000});
+const client = new OpenAI({baseURL: url + '/v1', apiKey: 'any', maxRetries: 0, timeout: 300000});
 const user = (content) => [{role: 'user', content}];
 const tools = ['first', 'second'].map((name) => ({type: 'function', function: {name, description: 'd', parameters}}));
 const create = (more) => client.chat.completions.create({model, max_tokens: limit, ...more});

@@ -3,7 +3,7 @@ import json
 import anthropic
 from steps import failure, limit, model, parameters, png, run, schema, slow, url, user
 
-client = anthropic.Anthropic(base_url=url, api_key="any", max_retries=0, timeout=60)
+client = anthropic.Anthropic(base_url=url, api_key="any", max_retries=0, timeout=300)
 tools = [{"name": n, "description": "d", "input_schema": parameters} for n in ("first", "second")]
 
 

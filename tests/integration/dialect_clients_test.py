@@ -49,6 +49,14 @@ class Clients(ClientCase):
     def test_ollama_over_gemini(self):
         self.over("py_ollama.py", "gemini", "embeddings")
 
+    def test_a_model_is_shown_by_each_of_its_names(self):
+        provider = self.provider()
+        service = self.service(self.home_of_all(provider))
+        for name in ("ollama/fake-local:latest", "ollama/fake-local", "fake-local:latest", "fake-local"):
+            shown = harness.request(service.url + "/api/show", {"model": name})
+            self.assertEqual((shown.status, shown.json().get("details", {}).get("family")), (200, "llama"), name)
+        self.assertEqual(harness.request(service.url + "/api/show", {"model": "ollama/fake"}).status, 404)
+
     def test_asked_in_one_dialect_hit_in_another(self):
         provider = self.provider()
         service = self.service(self.home(provider))

@@ -10,16 +10,18 @@ import harness
 import parts
 
 MODEL = "smollm2"
-# A small context: enough to show that the wire works, quick on two cores. The limit is high: an answer cut by it is never cached.
+# A small context: enough to show that the wire works, quick on one thread: two wait for each other on a busy machine. The limit is high: an answer cut by it is never cached.
 MODELFILE = """FROM {gguf}
-TEMPLATE \"\"\"{{{{ range .Messages }}}}<|im_start|>{{{{ .Role }}}}
+TEMPLATE \"\"\"{{{{ if .Tools }}}}<|im_start|>system
+You may call these functions: {{{{ .Tools }}}}<|im_end|>
+{{{{ end }}}}{{{{ range .Messages }}}}<|im_start|>{{{{ .Role }}}}
 {{{{ .Content }}}}<|im_end|>
 {{{{ end }}}}<|im_start|>assistant
 \"\"\"
 PARAMETER stop <|im_end|>
 PARAMETER num_ctx 2048
 PARAMETER num_predict 1000
-PARAMETER num_thread 2
+PARAMETER num_thread 1
 """
 
 

@@ -14,7 +14,7 @@ STOPS = {"openai": ("stop", "tool_calls"), "anthropic": ("end_turn", "tool_use")
 
 
 class ClientCase(harness.Case):
-    def run_script(self, script, url, model, slow, embedding, steps, limit=200):
+    def run_script(self, script, url, model, slow, embedding, steps, limit=200, timeout_s=280):
         """`script`: "py_openai.py", "openai.js" and so on. Gives what each step saw."""
         env = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", "MAX_TOKENS": str(limit)}
         if script.endswith(".js"):
@@ -24,7 +24,7 @@ class ClientCase(harness.Case):
             program = harness.client_python()
         if not program:
             self.skipTest("the clients cannot be installed here")
-        done = subprocess.run([program, SCRIPTS / script, url, model, slow, embedding, PNG, steps], env=env, capture_output=True, text=True, timeout=280)
+        done = subprocess.run([program, SCRIPTS / script, url, model, slow, embedding, PNG, steps], env=env, capture_output=True, text=True, timeout=timeout_s)
         self.assertEqual(done.returncode, 0, done.stderr[-3000:])
         return json.loads(done.stdout)
 
