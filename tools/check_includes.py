@@ -18,7 +18,7 @@ MAY_USE = {
     "server": {"base", "net", "ai", "audio", "library", "coach"},
     "cli": {"base", "net", "ai", "audio", "library", "coach", "server"},
 }
-THIRD_PARTY = re.compile(r'#include\s*[<"](boost/|openssl/|nghttp2/|simdjson|sqlite3|lmdb|zstd|msgpuck|blake3|sndfile|soxr|ebur128|libav|libsw|spdlog/|fmt/|CLI/|toml\+\+/|mongoc|hiredis|hwy/)')
+THIRD_PARTY = re.compile(r'#include\s*[<"](boost/|openssl/|nghttp2/|simdjson|sqlite3|lmdb|zstd|msgpuck|blake3|sndfile|soxr|taglib/|ebur128|libav|libsw|spdlog/|fmt/|CLI/|toml\+\+/|mongoc|hiredis|hwy/)')
 OURS = re.compile(r'#include\s*"([a-z_]+)/')
 
 

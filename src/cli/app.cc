@@ -75,6 +75,12 @@ const CommandEntry kCommands[] = {
      "  samplemind rename '{kind}_{bpm}_{key}_{n:3}' in:Friday\n"
      "  samplemind rename '{name}_{bpm}' 'is:loop' --yes      (samplemind undo takes it back)",
      add_rename},
+    {"write-tags", kSounds,
+     "Write tempo, key, kind and tags into the files; shows the plan unless --yes",
+     "  samplemind write-tags 'is:loop folder:Friday'\n"
+     "  samplemind write-tags 'is:loop folder:Friday' --yes   (samplemind write-tags --undo takes "
+     "it back)",
+     add_write_tags},
     {"watch", kSounds, "Folders that are scanned again whenever something in them changes",
      "  samplemind watch\n  samplemind watch add ~/Samples\n  samplemind watch remove ~/Samples",
      add_watch},

@@ -56,7 +56,7 @@ struct Sample {
 };
 
 struct SearchResult {
-  std::vector<Sample> samples;
+  std::vector<Sample> samples;  // with all that was measured, without lists of times and facts
   int64_t total = 0;  // without limit and offset
   // Words that no sound has and what was taken instead: ("kcik", "kick").
   std::vector<std::pair<std::string, std::string>> corrected;

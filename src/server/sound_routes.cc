@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "library/excerpt.h"
 #include "library/export.h"
+#include "library/file_tags.h"
 #include "library/rename.h"
 #include "library/sample_json.h"
 #include "net/http.h"
@@ -256,6 +257,62 @@ Result<Reply> post_rename(const Job& job) {
   return reply;
 }
 
+// ---- tags in files ----
+
+void write_report(JsonWriter& w, const library::TagReport& r) {
+  w.field("written", r.written).field("unchanged", r.unchanged).key("backup");
+  if (r.backup.empty()) {
+    w.null();
+  } else {
+    w.value(path_to_text(r.backup));
+  }
+  write_problems(w, r.problems);
+}
+
+Result<Reply> post_write_tags(const Job& job) {
+  SM_TRY(const JsonValue body, body_object(job));
+  SM_TRY(const auto ids, ids_of_query(job, body));
+  SM_TRY(const auto plan, library::plan_tags(*job.engine.catalogue, ids));
+  const bool dry = body["dry_run"].bool_or(true);
+  Reply reply;
+  JsonWriter w(reply.body);
+  w.begin_object().field("dry_run", dry).key("steps").begin_array();
+  const auto text_or_null = [&w](std::string_view name, const std::string& text) {
+    w.key(name);
+    if (text.empty()) {
+      w.null();
+    } else {
+      w.value(text);
+    }
+  };
+  for (const library::TagStep& s : plan) {
+    w.begin_object().field("id", s.id).field("path", path_to_text(s.path));
+    text_or_null("bpm", s.bpm);
+    text_or_null("key", s.key);
+    text_or_null("grouping", s.grouping);
+    w.field("note", s.note < 0 ? std::nullopt : std::optional(s.note));
+    text_or_null("problem", s.problem);
+    w.end_object();
+  }
+  w.end_array();
+  if (!dry) {
+    SM_TRY(const auto report, library::write_tags(*job.engine.catalogue, job.engine.home, plan));
+    write_report(w, report);
+  }
+  w.end_object();
+  return reply;
+}
+
+Result<Reply> post_undo_tags(const Job& job) {
+  SM_TRY(const auto report, library::undo_tags(*job.engine.catalogue, job.engine.home));
+  Reply reply;
+  JsonWriter w(reply.body);
+  w.begin_object();
+  write_report(w, report);
+  w.end_object();
+  return reply;
+}
+
 // ---- watching ----
 
 Reply watch_reply(const std::vector<std::string>& folders) {
@@ -389,6 +446,17 @@ const Route kRoutes[] = {
       "RenameRequest", kJson, "RenameAnswer"},
      nullptr,
      post_rename},
+    {{"POST", "/api/v1/library/write-tags", "library",
+      "Write tempo, key, kind and tags into the files; dry_run (the default) shows what would be "
+      "written. The files as they were are kept",
+      kNone, "WriteTagsRequest", kJson, "WriteTagsAnswer"},
+     nullptr,
+     post_write_tags},
+    {{"POST", "/api/v1/library/write-tags/undo", "library",
+      "Put the files of the newest writing back to what they were", kNone, kNone, kJson,
+      "WriteTagsAnswer"},
+     nullptr,
+     post_undo_tags},
     {{"GET", "/api/v1/watch", "library", "The folders that are watched", kNone, kNone, kJson,
       "Watched"},
      nullptr,

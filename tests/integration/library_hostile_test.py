@@ -1,5 +1,5 @@
 """The library where things go wrong: hostile names, links that lead in circles, folders that may not be read, a full
-disk, kill -9 in the middle of a scan and of a renaming (12 times; 200 with SAMPLEMIND_TEST_LONG)."""
+disk, kill -9 in the middle of a scan, a renaming and a writing of tags (8 times; 200 with SAMPLEMIND_TEST_LONG)."""
 import json
 import os
 import pathlib
@@ -7,10 +7,11 @@ import random
 import subprocess
 import time
 import unittest
+import wave
 
 import harness
 
-ROUNDS = 200 if os.environ.get("SAMPLEMIND_TEST_LONG") else 12
+ROUNDS = 200 if os.environ.get("SAMPLEMIND_TEST_LONG") else 8
 NAMES = [b"new\nline kick.wav", b"'quoted' \"kick\".wav", b"bad\xff\xfeutf8 kick.wav", b"k" * 251 + b".wav",
          "🥁 kick 🎧.wav".encode(), b"-rf kick.wav", b" leading kick.wav", b"semi;colon $HOME `kick`.wav", b"tab\tkick.wav",
          "Größe ключ.wav".encode(), b"percent%2F kick.wav", b"back\\slash kick.wav", b"esc\x1b[31m kick.wav"]
@@ -197,6 +198,47 @@ class Hostile(harness.Case):
         report = home.lines("scan", "--json", folder)[-1]
         self.assertEqual((report["unchanged"], report["missing"]), (count, 0))
         print(f"{ROUNDS} renamings killed, {began} had begun; {count} files, each under one name", flush=True)
+
+    def test_kill_in_the_middle_of_writing_tags(self):
+        home = self.home()
+        folder = home.root / "sounds"
+        count = 24
+        self.put(folder, [b"kick %d.wav" % i for i in range(count)])
+        home.run("scan", folder)
+        rng = random.Random(3)
+
+        def heard(path):
+            with wave.open(str(path)) as w:
+                return w.readframes(w.getnframes())
+        before = {p.name: p.read_bytes() for p in folder.iterdir()}
+        sounds = {name: heard(folder / name) for name in before}
+        began, begun_records = 0, 0
+        for round_ in range(ROUNDS):
+            home.run("edit", "kick", "--tag", f"round{round_}", "--json")
+            old = {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix == ".wav"}
+            p = subprocess.Popen([harness.BIN, "write-tags", "kick", "--yes"], env=home.env, stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            records = home.path / "tag-backups"
+            end = time.monotonic() + 20
+            while p.poll() is None and time.monotonic() < end and len(list(records.glob("*/files.json"))) == begun_records:
+                time.sleep(0.002)
+            time.sleep(rng.uniform(0.0, 0.2))
+            p.kill()
+            p.wait()
+            begun_records = len(list(records.glob("*/files.json")))
+            now = {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix == ".wav"}
+            self.assertEqual(sorted(now), sorted(before), "a file is lost")
+            self.assertEqual({name: heard(folder / name) for name in now}, sounds, "a sound is not whole")
+            began += now != old
+            home.run("scan", folder)  # learns of files that were written and not told of
+        last = home.run("write-tags", "kick", "--yes", "--json")
+        self.assertEqual(last.returncode, 0, last.stderr)
+        self.assertEqual(sorted(os.listdir(folder)), sorted(before), "something is left beside the files")
+        while home.run("write-tags", "--undo").returncode == 0:
+            pass
+        self.assertEqual({p.name: p.read_bytes() for p in folder.iterdir()}, before)
+        self.assertGreater(began, 0)
+        print(f"{ROUNDS} writings of tags killed, {began} had begun; all files are back byte by byte", flush=True)
 
 
 if __name__ == "__main__":

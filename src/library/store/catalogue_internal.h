@@ -92,6 +92,7 @@ class SqliteCatalogue final : public Catalogue {
   Result<void> fill_index();
   Result<void> ready_index();    // waits for it; reads it anew when another process has written
   Result<void> ready_vectors();  // sqlite_similar.cc
+  Result<std::vector<Sample>> page(const std::vector<int64_t>& ids);
   Result<SearchIndex::Found> run_query(const ParsedQuery& query, int limit, int64_t offset);
   Result<void> resolve_collections(ParsedQuery& query, SearchIndex::Collections& collections,
                                    int depth);
@@ -132,9 +133,12 @@ class SqliteCatalogue final : public Catalogue {
 
 // The columns of a sample with its marks, for read_sample().
 extern const char* const kSampleColumns;
+inline constexpr int kDetailColumn = 30;  // the first one after them
 Sample read_sample(const Statement& row);
 // What a column's place adds: the detail's JSON, or nothing.
 void read_detail(const std::string& json, Sample& sample);
+// Lists of times and facts, for samples that are shown in a list.
+void drop_lists(Sample& sample);
 
 struct SqliteCatalogue::Writers {
   explicit Writers(Connection& c) : connection(c) {}

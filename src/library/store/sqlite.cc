@@ -119,6 +119,13 @@ void read_detail(const std::string& json, Sample& s) {
   settle_sample(s);
 }
 
+void drop_lists(Sample& s) {
+  s.analysis.beats_s.clear();
+  s.analysis.downbeats_s.clear();
+  s.analysis.onsets_s.clear();
+  s.facts.clear();
+}
+
 Result<void> SqliteCatalogue::Writers::prepare() {
   const auto make = [this](std::optional<Statement>& statement, const char* sql) -> Result<void> {
     SM_TRY(Statement made, connection.prepare(sql));
@@ -244,8 +251,8 @@ Result<std::optional<Sample>> SqliteCatalogue::load(Connection& connection, cons
   SM_TRY(const bool row, rows.step());
   if (!row) return std::optional<Sample>();
   Sample s = read_sample(rows);
-  s.analysis.descriptor = rows.get_bytes(31);
-  if (!rows.is_null(30)) read_detail(rows.get_bytes(30), s);
+  s.analysis.descriptor = rows.get_bytes(kDetailColumn + 1);
+  if (!rows.is_null(kDetailColumn)) read_detail(rows.get_bytes(kDetailColumn), s);
   return std::optional<Sample>(std::move(s));
 }
 

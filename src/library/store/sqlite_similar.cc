@@ -91,10 +91,7 @@ Result<std::vector<Similar>> SqliteCatalogue::similar(const SimilarQuery& q) {
     s.distance = n.distance;
     s.aspects = audio::aspect_distances(q.descriptor, sample->analysis.descriptor)
                     .value_or(audio::AspectDistances());
-    sample->analysis.beats_s.clear();
-    sample->analysis.downbeats_s.clear();
-    sample->analysis.onsets_s.clear();
-    sample->facts.clear();
+    drop_lists(*sample);
     s.sample = std::move(*sample);
     list.push_back(std::move(s));
   }
