@@ -37,9 +37,9 @@ def forward(p, x, mask, drop=None):
     """x: pieces x beats x INPUTS, normalised. Log-odds of first beats, metre and pace logits."""
     m = mask[..., None]
     keep = lambda h, rate, k: h if drop is None else h * jax.random.bernoulli(jax.random.fold_in(drop, k), rate, (h.shape[0], 1, h.shape[2])) / rate
-    h = jax.nn.relu(train.shifted(keep(x, 0.75, 99) * m, 1) @ p["in_w"] + p["in_b"]) * m
+    h = jax.nn.relu(train.shifted(keep(x, 0.9, 99) * m, 1) @ p["in_w"] + p["in_b"]) * m
     for i, d in enumerate(DILATIONS):
-        h = keep(h, 0.75, i)
+        h = keep(h, 0.85, i)
         u = jax.nn.relu(train.shifted(h, d) @ p[f"a{i}_w"] + p[f"a{i}_b"])
         h = (h + u @ p[f"b{i}_w"] + p[f"b{i}_b"]) * m
     pool = (jax.nn.relu(h @ p["pool_w"] + p["pool_b"]) * m).sum(1) / (m.sum(1) + 1e-6)
@@ -84,7 +84,7 @@ def make_batch(rng, items, drawing=True):
         if drawing and n > 16 and rng.random() < 0.5: n = int(rng.integers(12, n + 1))
         at = int(rng.integers(0, len(item["x"]) - n + 1)) if drawing else 0
         x = item["x"][at:at + n]
-        if drawing: x = x + rng.normal(size=x.shape) * 0.35 + rng.normal(size=(1, INPUTS)) * 0.3
+        if drawing: x = x + rng.normal(size=x.shape) * 0.15 + rng.normal(size=(1, INPUTS)) * 0.15
         out["x"][k, :n], out["mask"][k, :n], out["first"][k, :n] = x, 1, item["first"][at:at + n]
         out["bars"][k] = item["pace"] == 0 and not item["loop"] and n >= 12
     return out
