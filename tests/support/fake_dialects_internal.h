@@ -47,6 +47,8 @@ std::vector<std::string> foreign_stream_frames(const FakeAnswer& a, size_t* cont
 // As OpenAI says it (type, code); the other dialects name the status in their own way.
 std::string error_body(FakeDialect dialect, int status, const std::string& message,
                        const std::string& type, const std::string& code);
+// The same within a stream, as its next event or line.
+std::string error_frame(FakeDialect dialect, int status, const std::string& message);
 std::string models_body();
 std::string embeddings_body(const JsonValue& request);    // OpenAI's
 std::string batch_embed_body(const JsonValue& request);   // Gemini's

@@ -178,12 +178,12 @@ std::string error_body(FakeDialect dialect, int status, const std::string& messa
     w.field("error", message);
   } else if (dialect == FakeDialect::kAnthropic) {
     w.field("type", "error").key("error").begin_object();
-    w.field("type", status == 404   ? "not_found_error"
-                    : status == 401 ? "authentication_error"
-                    : status == 429 ? "rate_limit_error"
-                    : status == 503 ? "overloaded_error"
-                    : status >= 500 ? "api_error"
-                                    : "invalid_request_error");
+    w.field("type", status == 404                    ? "not_found_error"
+                    : status == 401                  ? "authentication_error"
+                    : status == 429                  ? "rate_limit_error"
+                    : status == 503 || status == 529 ? "overloaded_error"
+                    : status >= 500                  ? "api_error"
+                                                     : "invalid_request_error");
     w.field("message", message).end_object();
   } else if (dialect == FakeDialect::kGemini) {
     w.key("error").begin_object().field("code", status).field("message", message);
@@ -200,6 +200,12 @@ std::string error_body(FakeDialect dialect, int status, const std::string& messa
   }
   w.end_object();
   return out;
+}
+
+std::string error_frame(FakeDialect dialect, int status, const std::string& message) {
+  const std::string body = error_body(dialect, status, message, "server_error", "overloaded");
+  if (dialect == FakeDialect::kOllama) return body + "\n";
+  return (dialect == FakeDialect::kAnthropic ? "event: error\ndata: " : "data: ") + body + "\n\n";
 }
 
 std::string gemini_models_body() {

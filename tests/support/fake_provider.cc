@@ -196,7 +196,7 @@ std::optional<FakeScript> script_in_name(const std::string& model) {
       // Names of two words, such as no-usage; anything else is the test's own suffix.
       const std::string both = s.fault + "-" + word;
       for (const char* known : {"no-usage", "wrong-length", "chunked-cut", "invalid-utf8",
-                                "utf8-split", "header-too", "header-too-large"}) {
+                                "utf8-split", "header-too", "header-too-large", "error-event"}) {
         if (both == known) s.fault = both;
       }
     }
@@ -509,6 +509,15 @@ void FakeProvider::State::stream(Connection& c, const FakeAnswer& a, const FakeS
     if (f == "s10" && i == at)
       frame = a.dialect == FakeDialect::kOllama ? "{\"model\":\"x\",\"mess\n"
                                                 : "data: {\"id\":\"x\",\"choi\n\n";
+    if (f == "error-event" && i == at) {
+      call.outcome = "error";
+      call.output_tokens = static_cast<int64_t>(at);
+      // Before any content, Anthropic has said at least that a message begins.
+      const size_t head = i == 0 ? frame.find("event: content_block_start") : std::string::npos;
+      send_chunk(c, (head == std::string::npos ? "" : frame.substr(0, head)) +
+                        error_frame(a.dialect, 529, "Overloaded"));
+      break;
+    }
     if (f == "slow") c.wait(or_default(fault.delay_ms, 20));
     // Complete as HTTP, but nothing says that the answer is: neither a reason nor the marker.
     if (f == "s11" && i >= content) continue;

@@ -27,7 +27,7 @@
 //   401 wrong key    404 no such model       header-too-large   wrong-length   chunked-cut
 //   invalid-utf8 (a stray 0xFF in the text)  split (each byte is its own write)   slow (delay_ms
 //   between tokens)  no-usage                utf8-split (a character of three bytes over two
-//   writes)
+//   writes)          error-event (after 40 tokens, or `at`, an error within the stream)
 //
 // Control: GET /__log (all calls), GET /__count (?path=/v1/chat/completions), POST /__reset.
 // All members are thread-safe.
