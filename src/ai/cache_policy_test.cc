@@ -1,5 +1,6 @@
 // What may be answered from the cache, for how long and to whom: headers, configuration, refusals.
 #include "ai/gateway.h"
+#include "ai/gateway/replay.h"
 #include "ai/test_support.h"
 #include "base/json.h"
 
@@ -15,6 +16,20 @@ std::string content_of(const MemorySink& sink) {
 std::string message_of(const MemorySink& sink) {
   const auto parsed = JsonValue::parse(sink.body);
   return parsed.ok() ? (*parsed)["error"]["message"].string_or("") : "no JSON";
+}
+// The text of a stream in OpenAI's dialect.
+std::string text_of_stream(std::string_view body) {
+  std::string text;
+  for (size_t at = body.find("data: {"); at != body.npos; at = body.find("data: {", at + 1)) {
+    const auto event = JsonValue::parse(body.substr(at + 6, body.find('\n', at) - at - 6));
+    if (event.ok()) text += (*event)["choices"][0]["delta"]["content"].string_or("");
+  }
+  return text;
+}
+size_t count_of(std::string_view body, std::string_view what) {
+  size_t n = 0;
+  for (size_t at = body.find(what); at != body.npos; at = body.find(what, at + 1)) ++n;
+  return n;
 }
 FakeUpstream counting() {
   return FakeUpstream(
@@ -193,6 +208,105 @@ TEST(CachePolicy, OnlyIfCachedNeverCalls) {
   EXPECT_EQ(up.chats(), 0);
   rig.chat(ask_body("hi"));
   EXPECT_EQ(rig.chat(ask_body("hi"), {{"cache-control", "only-if-cached"}}).cache(), "hit-memory");
+}
+
+TEST(CachePolicy, AKeysOwnSamplingGoesBeforeTheSetting) {
+  FakeUpstream up([](const Seen&, int) { return json_reply(answer_body("x")); });
+  Rig rig(up, {{"cache.sampling", "cache"}});
+  const auto ask = [&](const char* sampling, std::string_view more) {
+    auto key = std::make_shared<VirtualKey>();
+    key->id = sampling;
+    key->tenant = "local";
+    key->sampling = sampling;
+    MemorySink sink;
+    CallContext context;
+    context.key = key;
+    const std::string body = ask_body("hi", false, more);
+    rig.loop.run_until_done(rig.shard->openai_chat(context, body, sink));
+    return sink.cache();
+  };
+  EXPECT_EQ(ask("bypass", ""), "bypass");
+  EXPECT_EQ(ask("bypass", ",\"temperature\":0"), "miss");
+  EXPECT_EQ(ask("cache", ""), "miss");
+  EXPECT_EQ(ask("", ""), "hit-memory");
+  EXPECT_EQ(ask("bypass", ""), "bypass") << "also once the answer is there";
+}
+
+TEST(CachePolicy, AStreamIsReplayedAtOnceOrAtAPace) {
+  std::string words =
+      "Ein h\xC3\xBC"
+      "bscher Satz, ";
+  for (int i = 0; i < 20; ++i) words += "wort" + std::to_string(i) + " ";
+  FakeUpstream up([&](const Seen&, int) { return json_reply(answer_body(words)); });
+  Rig rig(up, {{"cache.replay_rate", "1000"}});
+  const std::string body = ask_body("hi", true);
+  EXPECT_EQ(rig.chat(ask_body("hi")).cache(), "miss");
+  const MemorySink once = rig.chat(body);
+  EXPECT_EQ(once.cache(), "hit-memory");
+  EXPECT_FALSE(once.started) << "one write";
+  EXPECT_EQ(text_of_stream(once.body), words);
+  for (const char* round : {"parsed", "seen before"}) {
+    const auto begin = std::chrono::steady_clock::now();
+    const MemorySink paced = rig.chat(body, {{"x-samplemind-replay", "paced"}});
+    EXPECT_EQ(paced.cache(), "hit-memory") << round;
+    EXPECT_TRUE(paced.started && paced.finished) << round;
+    EXPECT_EQ(text_of_stream(paced.body), words) << round;
+    EXPECT_TRUE(paced.body.ends_with("data: [DONE]\n\n")) << round;
+    const auto events = count_of(paced.body, "data: ");
+    EXPECT_GT(events, 22U) << round;
+    // A token is four bytes: so many of them at a thousand a second.
+    EXPECT_GE(std::chrono::steady_clock::now() - begin,
+              std::chrono::microseconds(words.size() * 250 - 2000));
+  }
+  EXPECT_EQ(rig.chat(body, {{"x-samplemind-replay", "slow"}}).status, 400);
+  EXPECT_EQ(up.chats(), 1);
+}
+
+TEST(CachePolicy, APacedReplayEndsWithItsClient) {
+  FakeUpstream up([](const Seen&, int) { return json_reply(answer_body("a b c d e f g h i j")); });
+  Rig rig(up, {{"cache.replay", "paced"}, {"cache.replay_rate", "1"}});
+  (void)rig.chat(ask_body("hi"));
+  const net::CancelToken gone = net::CancelToken::create();
+  MemorySink sink;
+  sink.on_write = [&] { gone.cancel(); };
+  CallContext context;
+  context.cancel = gone;
+  const std::string body = ask_body("hi", true);
+  rig.loop.run_until_done(rig.shard->openai_chat(context, body, sink));
+  EXPECT_TRUE(sink.started);
+  EXPECT_FALSE(sink.finished);
+}
+
+TEST(SmallPieces, WordsOfOnePieceAreThatPiece) {
+  for (const bool reasoning : {false, true}) {
+    ChatDelta whole;
+    std::string text = "one  two\n\xE2\x82\xAC\xE2\x82\xAC";
+    text += std::string(100, 'x') + " \xF0\x9F\x8E\xB5";
+    (reasoning ? whole.reasoning : whole.text) = text;
+    whole.opens = true;
+    whole.signature = "signed";
+    SmallPieces words(whole);
+    std::string joined, signature;
+    size_t count = 0;
+    while (const auto d = words.next()) {
+      const std::string& piece = reasoning ? d->reasoning : d->text;
+      ASSERT_FALSE(piece.empty());
+      EXPECT_NE(static_cast<unsigned char>(piece[0]) & 0xC0, 0x80) << "within a character";
+      EXPECT_EQ(d->opens, count == 0);
+      EXPECT_TRUE(signature.empty());
+      signature = d->signature;
+      joined += piece;
+      ++count;
+    }
+    EXPECT_EQ(joined, text);
+    EXPECT_EQ(signature, "signed");
+    EXPECT_GT(count, 6U);
+  }
+  ChatDelta end;
+  end.finish_reason = "stop";
+  SmallPieces one(end);
+  EXPECT_TRUE(one.next().has_value());
+  EXPECT_FALSE(one.next().has_value());
 }
 
 TEST(CachePolicy, RedisSettingsAreCheckedAtTheStart) {

@@ -4,7 +4,7 @@ namespace samplemind::ai {
 
 std::vector<ConfigKey> config_keys() {
   using enum ConfigType;
-  return {
+  std::vector<ConfigKey> keys{
       {"ai.openai.base_url",
        kString,
        "https://api.openai.com/v1",
@@ -14,9 +14,6 @@ std::vector<ConfigKey> config_keys() {
       {"ai.openai.default_model", kString, "gpt-4o-mini", "What 'auto' means there"},
       {"ai.openai.first_byte_timeout", kDurationMs, "60s",
        "How long it may take to begin its answer"},
-      {"ai.openai.http", kString, "auto",
-       "auto: HTTP/2 where its TLS offers it, HTTP/1.1 on clear text; 1: only HTTP/1.1; 2: only "
-       "HTTP/2, on clear text without asking first"},
       {"ai.anthropic.base_url",
        kString,
        "https://api.anthropic.com",
@@ -48,6 +45,16 @@ std::vector<ConfigKey> config_keys() {
       {"ai.idle_timeout", kDurationMs, "30s", "The longest pause within an answer"},
       {"ai.total_timeout", kDurationMs, "10m",
        "The longest time for one request, retries included"},
+      {"ai.connect_timeout", kDurationMs, "5s",
+       "The longest time to reach a provider, TLS included"},
+      {"ai.connections", kInteger, "100", "Connections to one provider at once, a thread"},
+      {"ai.connections_kept", kInteger, "50", "Of these, how many stay open for the next request"},
+      {"ai.http2_connections", kInteger, "4", "HTTP/2 connections to one provider, a thread"},
+      {"ai.http2_streams", kInteger, "100",
+       "Requests at once on one of them before another is opened"},
+      {"ai.ca_file", kString, "",
+       "PEM file to verify providers' certificates with, for a private authority; empty: the "
+       "system's store"},
       {"ai.attempts", kInteger, "3", "Tries of one request before its first byte"},
       {"ai.backoff", kDurationMs, "1s",
        "First pause between tries; doubles, with full jitter, to at most 10 s"},
@@ -113,11 +120,15 @@ std::vector<ConfigKey> config_keys() {
       {"cache.length", kBool, "false", "Keep answers that were cut by their length, too"},
       {"cache.sampling", kString, "cache",
        "Requests with a temperature above 0: 'cache' or 'bypass'"},
+      {"cache.replay", kString, "at-once",
+       "A kept answer, asked for as a stream: 'at-once', or 'paced' as a model would type it"},
+      {"cache.replay_rate", kInteger, "60", "Tokens a second of a paced stream, 1 to 10000"},
       {"cache.warm.file", kString, "",
        "A list of requests or prompts that the service asks ahead of time ('samplemind cache "
        "warm')"},
       {"cache.warm.every", kDurationMs, "1d",
        "How often it goes through the list; 0s: at its start only"},
+      {"cache.warm.tenant", kString, "local", "Whose answers they are"},
       {"cache.warm.model", kString, "auto", "What plain prompts of the list are put to"},
       {"cache.warm.concurrency", kInteger, "2", "Requests of the list at once, 1 to 64"},
       {"cache.warm.budget_usd", kNumber, "", "Dollars that one run may spend; empty: no limit"},
@@ -133,6 +144,17 @@ std::vector<ConfigKey> config_keys() {
       {"cache.redis.budget", kDurationMs, "50ms",
        "The longest that Redis may hold up one request; then it counts as a miss"},
   };
+  for (const std::string name : {"openai", "anthropic", "gemini", "ollama"}) {
+    const std::string own = "ai." + name + ".";
+    keys.push_back({own + "http", kString, "auto",
+                    "auto: HTTP/2 where its TLS offers it, HTTP/1.1 on clear text; 1: only "
+                    "HTTP/1.1; 2: only HTTP/2, on clear text without asking first"});
+    keys.push_back({own + "idle_timeout", kDurationMs, "",
+                    "The longest pause within its answer; empty: ai.idle_timeout"});
+    keys.push_back({own + "total_timeout", kDurationMs, "",
+                    "The longest time for one try there; empty: ai.total_timeout"});
+  }
+  return keys;
 }
 
 }  // namespace samplemind::ai

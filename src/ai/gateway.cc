@@ -28,7 +28,7 @@ class Shard final : public GatewayShard {
  public:
   Shard(std::shared_ptr<GatewayCore> core, net::Loop& loop)
       : core_(std::move(core)),
-        client_(net::Client::create(loop)),
+        client_(net::Client::create(loop, core_->settings.client)),
         resolver_(*core_, loop, *client_),
         cache_(*core_, loop),
         caller_(*core_, loop, *client_, cache_),
@@ -48,6 +48,7 @@ class Shard final : public GatewayShard {
     }
     const ClientWishes wishes = read_wishes(context.headers);
     const bool plain = wishes.plain();
+    const bool paced = wishes.replay_paced.value_or(core_->settings.replay_paced);
     // The quick way: this very body was answered before.
     if (plain && core_->settings.cache_enabled) {
       if (const SeenBodies::Entry* seen = cache_.seen(context, route, wishes, body)) {
@@ -55,7 +56,8 @@ class Shard final : public GatewayShard {
             hit && cache_.acceptable(*hit, wishes.max_age_ms) && !core_->past_ttl(*hit)) {
           core_->hits_memory.add();
           sink.hit(*hit, CacheState::kHitMemory, seen->route);
-          co_await render_hit(*core_, *hit, CacheState::kHitMemory, seen->form, sink);
+          co_await render_hit(*core_, *hit, CacheState::kHitMemory, seen->form, paced, context.cancel,
+                              sink);
           co_return;
         }
       }
@@ -81,7 +83,7 @@ class Shard final : public GatewayShard {
         if (plain) cache_.remember(context, route, wishes, body, p);
         if (core_->past_ttl(*hit)) caller_.refresh_behind(p);
         sink.hit(*hit, state, p.route);
-        co_await render_hit(*core_, *hit, state, p.form, sink);
+        co_await render_hit(*core_, *hit, state, p.form, paced, context.cancel, sink);
         co_return;
       }
     }
@@ -120,7 +122,7 @@ class Shard final : public GatewayShard {
     const SteadyTime begin = core_->clock.steady();
     CallContext context;
     context.cancel = options.cancel;
-    context.tenant = "local";
+    context.tenant = options.tenant;
     RequestScope scope(*core_, context, "SampleMind", body, nullptr);
     ClientWishes wishes;
     wishes.refresh = options.fresh;
@@ -315,7 +317,10 @@ class Shard final : public GatewayShard {
     if (!p.request->never_cache.empty()) p.note = p.request->never_cache;
     if (wishes.no_store) p.note = "no-store";
     if (wishes.bypass) p.note = "x-samplemind-cache-mode: bypass";
-    if (core_->settings.bypass_sampling && p.request->sampling()) p.note = "sampling";
+    const bool bypass_sampling = context.key && !context.key->sampling.empty()
+                                     ? context.key->sampling == "bypass"
+                                     : core_->settings.bypass_sampling;
+    if (bypass_sampling && p.request->sampling()) p.note = "sampling";
     p.use_cache = p.note.empty();
     p.read_cache = !wishes.no_cache && !wishes.refresh;
     p.max_age_ms = wishes.max_age_ms;

@@ -127,6 +127,7 @@ struct ChatRoute {
 struct AskOptions {
   bool fresh = false;           // ask the model again and replace what is cached
   bool only_if_cached = false;  // kNotFound instead of a call
+  std::string tenant = "local";
   net::CancelToken cancel;
 };
 

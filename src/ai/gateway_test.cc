@@ -849,6 +849,8 @@ TEST(Gateway, BadConfigurationIsNamed) {
   Metrics metrics;
   for (const auto& [key, value] : Flags{{"ai.order", "ollama,opneai"},
                                         {"cache.sampling", "never"},
+                                        {"cache.replay", "slowly"},
+                                        {"ai.ca_file", "/nonexistent/ca.pem"},
                                         {"cache.ttl", "0s"},
                                         {"ai.aliases.x", ""}}) {
     auto config = Config::load(config_keys(), "/nonexistent/config.toml", false, {{key, value}});

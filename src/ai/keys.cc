@@ -62,6 +62,7 @@ Result<VirtualKey> read_key(const JsonValue& v) {
   k.tokens_per_minute = v["tokens_per_minute"].integer_or(0);
   k.local_only = v["local_only"].bool_or(false);
   k.library = v["library"].bool_or(false);
+  k.sampling = v["sampling"].string_or("");
   k.created_ms = v["created_ms"].integer_or(0);
   k.expires_ms = v["expires_ms"].integer_or(0);
   k.revoked_ms = v["revoked_ms"].integer_or(0);
@@ -91,6 +92,7 @@ void write_fields(JsonWriter& w, const VirtualKey& k) {
       .field("created_ms", k.created_ms)
       .field("expires_ms", k.expires_ms)
       .field("revoked_ms", k.revoked_ms);
+  if (!k.sampling.empty()) w.field("sampling", k.sampling);
 }
 
 // Changes whenever the file was replaced.
@@ -101,6 +103,8 @@ uint64_t stamp_of(const fs::path& file) {
          static_cast<uint64_t>(s.st_mtim.tv_nsec) * 31u + s.st_ino + 1;
 }
 
+}  // namespace
+
 bool usable_tenant(std::string_view tenant) {
   return !tenant.empty() && tenant.size() <= kNameMax &&
          std::all_of(tenant.begin(), tenant.end(), [](char c) {
@@ -108,8 +112,6 @@ bool usable_tenant(std::string_view tenant) {
                   c == '-' || c == '_' || c == '.';
          });
 }
-
-}  // namespace
 
 std::string_view period_name(Period period) {
   return period == Period::kDay ? "day" : period == Period::kMonth ? "month" : "total";
@@ -353,6 +355,9 @@ Result<KeyIssue> KeyStore::create(VirtualKey wanted) {
     return Error(ErrorCode::kInvalidArgument,
                  "a tenant's name is made of letters, digits, '-', '_' and '.', not '" +
                      wanted.tenant + "'");
+  if (!wanted.sampling.empty() && wanted.sampling != "cache" && wanted.sampling != "bypass")
+    return Error(ErrorCode::kInvalidArgument,
+                 "sampling must be 'cache' or 'bypass', not '" + wanted.sampling + "'");
   if (wanted.requests_per_minute < 0 || wanted.tokens_per_minute < 0)
     return Error(ErrorCode::kInvalidArgument, "a limit cannot be negative");
   if (wanted.expires_ms != 0 && wanted.expires_ms <= clock_.unix_ms())

@@ -37,6 +37,9 @@ struct Budget {
 Result<Budget> parse_budget(std::string_view text);
 std::string to_string(const Budget& budget);
 
+// Letters, digits, '-', '_' and '.', at most 100.
+bool usable_tenant(std::string_view tenant);
+
 // '*' stands for any text, also for none. Case counts.
 bool matches_pattern(std::string_view pattern, std::string_view text);
 
@@ -51,6 +54,7 @@ struct VirtualKey {
   int64_t tokens_per_minute = 0;
   bool local_only = false;  // nothing asked with it leaves the machine
   bool library = false;     // may use the library and the coach, too
+  std::string sampling;     // "cache", "bypass"; empty: as cache.sampling says
   int64_t created_ms = 0;
   int64_t expires_ms = 0;  // 0: never
   int64_t revoked_ms = 0;  // 0: not revoked

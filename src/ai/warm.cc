@@ -103,6 +103,7 @@ net::Task<void> work(std::shared_ptr<Run> run) {
     const WarmItem item = std::move(run->items[run->next++]);
     AskOptions look;
     look.only_if_cached = true;
+    look.tenant = run->options.tenant;
     auto answer = co_await run->shard.ask(item.body, std::move(look), ignore);
     if (answer.ok()) {
       ++run->progress.cached;
@@ -116,6 +117,7 @@ net::Task<void> work(std::shared_ptr<Run> run) {
       if (run->progress.over_budget || run->options.cancel.cancelled()) break;
       ++run->running;
       AskOptions options;
+      options.tenant = run->options.tenant;
       options.cancel = run->options.cancel;
       answer = co_await run->shard.ask(item.body, std::move(options), ignore);
       if (answer.ok()) {

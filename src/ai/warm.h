@@ -17,6 +17,7 @@ struct WarmOptions {
   std::string model = "auto";  // for plain prompts, and for requests that name none
   size_t concurrency = 4;      // 1 to 64
   double budget_usd = -1;      // below 0: none
+  std::string tenant = "local";  // whose answers they are
   net::CancelToken cancel;
 };
 

@@ -275,6 +275,7 @@ Result<int> run_warm(const Context& context, const CacheFlags& flags) {
     JsonWriter w(body);
     w.begin_object().field("text", text).field("concurrency", flags.concurrency);
     if (!flags.model.empty()) w.field("model", flags.model);
+    if (!flags.tenant.empty()) w.field("tenant", flags.tenant);
     if (flags.budget_usd >= 0)
       w.field("budget_usd", std::max(0.0, flags.budget_usd - totals.cost_microusd / 1e6));
     w.end_object();
@@ -463,7 +464,7 @@ Run add_cache(Arguments command, Context& context) {
       .type_name("NAME");
   command.add_option("--provider", flags->provider, "ls, clear, export: such as openai")
       .type_name("NAME");
-  command.add_option("--tenant", flags->tenant, "ls, clear, export: whose answer it is")
+  command.add_option("--tenant", flags->tenant, "whose answer it is; warm: 'local' without it")
       .type_name("NAME");
   command
       .add_option("--older-than", flags->older_than,

@@ -18,7 +18,7 @@ constexpr const char* kActions = "create, ls, rotate, revoke";
 struct KeyFlags {
   std::string action;
   std::string name;
-  std::string tenant, expires, grace;
+  std::string tenant, expires, grace, sampling;
   std::vector<std::string> models, budgets;
   int64_t rpm = 0, tpm = 0;
   bool local_only = false, library = false, all = false, json = false;
@@ -80,6 +80,7 @@ Result<int> run_create(const Context& context, const KeyFlags& f) {
   if (f.tpm > 0) w.field("tokens_per_minute", f.tpm);
   if (f.local_only) w.field("local_only", true);
   if (f.library) w.field("library", true);
+  if (!f.sampling.empty()) w.field("sampling", f.sampling);
   if (!f.expires.empty()) {
     SM_TRY(const int64_t ms, parse_duration_ms(f.expires));
     if (ms < 1000)
@@ -187,6 +188,11 @@ Run add_keys(Arguments command, Context& context) {
       .type_name("NAME");
   command.add_flag("--local-only", f->local_only, "Nothing asked with it leaves this machine");
   command.add_flag("--library", f->library, "It opens the library and the coach, too");
+  command
+      .add_option("--sampling", f->sampling,
+                  "Its requests with a temperature above 0: 'cache' or 'bypass'; without it as "
+                  "cache.sampling says")
+      .type_name("HOW");
   command.add_option("--grace", f->grace, "rotate: the old key serves for so long more")
       .type_name("TIME");
   command.add_flag("--all", f->all, "ls: revoked and expired ones, too");

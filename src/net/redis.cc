@@ -11,6 +11,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/log.h"
 #include "net/stream_internal.h"
 
 namespace samplemind::net {
@@ -292,7 +293,10 @@ void Core::down(const ServerPtr& s, std::string why) {
   s->state = Server::State::kDown;
   s->down_until = at + s->pause;
   s->pause = std::min(s->pause * 2, kPauseMax);
-  s->problem = "Redis at " + s->address.text() + " is left alone for a while: " + why;
+  std::string problem = "Redis at " + s->address.text() + " is left alone for a while: " + why;
+  // Once a reason: a server that stays away is tried for ever.
+  if (problem != s->problem) log::warn("redis", {{"server", s->address.text()}, {"error", why}});
+  s->problem = std::move(problem);
   last_problem = s->problem;
   if (auto stream = std::exchange(s->stream, nullptr)) stream->close();
   s->out.clear();

@@ -43,7 +43,6 @@ class Shard final : public ServerContext {
   ServerCore& core() { return core_; }
   Handler& handler() override { return handler_; }
   void left();
-  void changed();
   void enter(int by) override { active_.fetch_add(by, std::memory_order_relaxed); }
   size_t connections() const { return connections_.load(std::memory_order_relaxed); }
   size_t active() const { return static_cast<size_t>(active_.load(std::memory_order_relaxed)); }

@@ -228,11 +228,15 @@ Result<ai::WarmOptions> read_warm_options(const JsonValue& body) {
       options.concurrency = static_cast<size_t>(*value.integer());
     } else if (name == "budget_usd" && value.number() && *value.number() >= 0) {
       options.budget_usd = *value.number();
-    } else if (name == "model" || name == "concurrency" || name == "budget_usd") {
+    } else if (name == "tenant" && value.is_string() && ai::usable_tenant(*value.string())) {
+      options.tenant = *value.string();
+    } else if (name == "model" || name == "concurrency" || name == "budget_usd" ||
+               name == "tenant") {
       return Error(ErrorCode::kInvalidArgument, "'" + name + "' has no acceptable value",
-                   "model: a name; concurrency: 1 to 64; budget_usd: dollars, 0 or more");
+                   "model: a name; concurrency: 1 to 64; budget_usd: dollars, 0 or more; tenant: "
+                   "letters, digits, '-', '_' and '.'");
     } else {
-      return unknown_name(name, {"text", "model", "concurrency", "budget_usd"});
+      return unknown_name(name, {"text", "model", "concurrency", "budget_usd", "tenant"});
     }
   }
   if (!body["text"].is_string())
@@ -543,6 +547,7 @@ Task<void> warm_on_schedule(EngineShard& shard) {
     auto text = co_await net::offload<std::string>(engine.blocking, std::move(work));
     ai::WarmOptions options;
     options.model = engine.config.string("cache.warm.model");
+    options.tenant = engine.config.string("cache.warm.tenant");
     options.concurrency = static_cast<size_t>(
         std::clamp<int64_t>(engine.config.integer("cache.warm.concurrency"), 1, 64));
     if (engine.config.is_set("cache.warm.budget_usd"))

@@ -63,7 +63,7 @@ Result<bool> truth(const JsonValue& v, const char* name) {
 Result<ai::VirtualKey> read_wanted(std::string_view body, int64_t now_ms) {
   SM_TRY(const JsonValue v,
          read_object(body, {"name", "tenant", "models", "budgets", "requests_per_minute",
-                            "tokens_per_minute", "local_only", "library", "expires_in_s"}));
+                            "tokens_per_minute", "local_only", "library", "sampling", "expires_in_s"}));
   ai::VirtualKey k;
   k.name = v["name"].string_or("");
   k.tenant = v["tenant"].string_or("");
@@ -77,6 +77,9 @@ Result<ai::VirtualKey> read_wanted(std::string_view body, int64_t now_ms) {
   SM_TRY(k.tokens_per_minute, whole(v["tokens_per_minute"], "tokens_per_minute"));
   SM_TRY(k.local_only, truth(v["local_only"], "local_only"));
   SM_TRY(k.library, truth(v["library"], "library"));
+  if (!v["sampling"].is_null() && !v["sampling"].is_string())
+    return Error(ErrorCode::kInvalidArgument, "sampling must be 'cache' or 'bypass'");
+  k.sampling = v["sampling"].string_or("");
   SM_TRY(const int64_t expires_in_s, whole(v["expires_in_s"], "expires_in_s"));
   if (expires_in_s > int64_t{100} * 366 * 86400)
     return Error(ErrorCode::kInvalidArgument, "expires_in_s is over a hundred years");

@@ -68,6 +68,24 @@ class CacheCommand(harness.Case):
         self.assertEqual((second["cached"], second["answered"]), (calls, 200 - calls))
         self.assertEqual(len(provider.chats()), 200)
 
+    def test_warm_for_a_tenant(self):
+        provider = self.provider()
+        home = self.home(provider)
+        prompts = home.root / "prompts.txt"
+        prompts.write_text("for the band\n")
+        config = f'[cache.warm]\nfile = "{prompts}"\nmodel = "openai/fake-small"\ntenant = "quartet"\n'
+        home.config(config)
+        service = self.service(home, "--no-demo")
+        harness.wait_until(lambda: len(provider.chats()) == 1, 20, "the schedule's call")
+        self.ok(home, "warm", prompts, "--model", "openai/fake-small", "--tenant", "band")
+        self.assertEqual(len(provider.chats()), 2, "tenants do not share")
+        self.assertEqual({r["tenant"] for r in home.lines("cache", "ls", "--json")}, {"band", "quartet"})
+        self.assertEqual(home.run("cache", "warm", prompts, "--tenant", "a b").returncode, 2)
+        key = home.run("keys", "create", "ann", "--tenant", "band").stdout.strip()
+        answer = harness.request(service.url + "/v1/chat/completions", {
+            "model": "openai/fake-small", "messages": [{"role": "user", "content": "for the band"}]}, {"Authorization": "Bearer " + key})
+        self.assertEqual(answer.headers["x-samplemind-cache"], "hit-memory")
+
     def test_wrong_words_are_explained(self):
         home = self.home()
         for arguments, expected in ((["lst"], "samplemind cache ls"), (["show"], "which one"), (["clear"], "--all"),

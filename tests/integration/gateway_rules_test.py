@@ -89,6 +89,16 @@ class GatewayRules(harness.Case):
         self.assertEqual(home.run("keys", "revoke", "nobody").returncode, 3)
         self.assertIn("create", home.run("keys", "creat", "x").stderr)
 
+    def test_a_keys_own_sampling(self):
+        _, home, s = self.new()
+        key = self.make_key(home, "fresh", "--sampling", "bypass")
+        for _ in range(2):
+            self.assertEqual(self.chat(s, "a poem", key).headers["x-samplemind-cache"], "bypass")
+        for expected in ("miss", "hit-memory"):
+            self.assertEqual(self.chat(s, "a poem", key, temperature=0).headers["x-samplemind-cache"], expected)
+        self.assertEqual(home.lines("keys", "ls", "--json")[0]["sampling"], "bypass")
+        self.assertIn("'cache' or 'bypass'", home.run("keys", "create", "x", "--sampling", "never").stderr)
+
     def test_200_at_once_with_money_for_50(self):
         provider, home, s = self.new(PRICES)
         tokens = self.chat(s, "measure").json()["usage"]["completion_tokens"]

@@ -163,6 +163,37 @@ class RedisTier(harness.Case):
         self.assertEqual(service.chat("damage me").headers["x-samplemind-cache"], "miss")
         self.assertNotIn("s3cret-word", service.log_text())
 
+    @unittest.skipUnless(redis_servers.speaks_tls(), "this redis-server has no TLS")
+    def test_over_tls_and_only_with_the_right_authority(self):
+        provider, home = self.provider(), self.home()
+        own, other = home.root / "own", home.root / "other"
+        own.mkdir()
+        other.mkdir()
+        certificate, key = harness.make_certificate(own)
+        stranger, _ = harness.make_certificate(other)
+        redis = self.redis(tls=(certificate, key), password="s3cret-word")
+        url = f"rediss://127.0.0.1:{redis.tls_port}"
+
+        def gateway(ca):
+            home = self.home(provider)
+            home.config(CONFIG.format(url=url, cluster="false") + f'password = "s3cret-word"\nca_file = "{ca}"\n')
+            (home.path / "config.toml").chmod(0o600)
+            return self.service(home)
+        one, two = gateway(certificate), gateway(certificate)
+        harness.wait_until(lambda: one.chat(f"warm {time.monotonic()}").status == 200 and redis.keys() > 0, 20, "a write")
+        key_of = one.chat("shared").headers["x-samplemind-cache-key"]
+        harness.wait_until(lambda: b":1" in redis.raw("EXISTS", "samplemind:" + key_of), 10, "it is there")
+        harness.wait_until(lambda: two.chat(f"connects {time.monotonic()}").status == 200 and
+                           two.chat("shared").headers["x-samplemind-cache"].startswith("hit-"), 10, "the other's answer")
+        before = redis.keys()
+        wrong = gateway(stranger)
+        for i in range(3):
+            self.assertEqual(wrong.chat(f"nobody we trust {i}").status, 200)
+        harness.wait_until(lambda: "certificate" in wrong.log_text(), 10, "the reason in the log")
+        self.assertEqual(redis.keys(), before, "nothing was told to a server that is not trusted")
+        for service in (one, two, wrong):
+            self.assertNotIn("s3cret-word", service.log_text())
+
     def test_killed_frozen_and_cut_in_the_middle_of_load(self):
         provider, redis = self.provider(), self.redis()
         cutter = Cutter(redis.port)

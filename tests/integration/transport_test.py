@@ -18,14 +18,6 @@ CLIENT = os.environ.get("SAMPLEMIND_NET_CLIENT", "")
 HERE = pathlib.Path(__file__).resolve().parent
 
 
-def make_certificate(folder):
-    certificate, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", str(key), "-out",
-                    str(certificate)], check=True, capture_output=True)
-    return certificate, key
-
-
 def needs(*programs):
     missing = [p for p in programs if not shutil.which(p)]
     return unittest.skipIf(missing, f"not installed: {', '.join(missing)}; they are in packages.txt")
@@ -109,7 +101,7 @@ class ServerTest(harness.Case):
 
     def test_tls(self):
         home = self.home(self.provider())
-        certificate, key = make_certificate(home.root)
+        certificate, key = harness.make_certificate(home.root)
         home.config(f'[server]\ntls_certificate = "{certificate}"\ntls_key = "{key}"\n')
         service = TlsService(home, certificate)
         self.addCleanup(lambda: service.process.poll() is None and service.stop())
@@ -172,7 +164,7 @@ http {{
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="samplemind-nginx-"))
         self.addCleanup(shutil.rmtree, self.root, True)
         self.root.chmod(0o755)
-        self.certificate, key = make_certificate(self.root)
+        self.certificate, key = harness.make_certificate(self.root)
         www = self.root / "www"
         www.mkdir()
         self.small = b"a small answer\n" * 20

@@ -44,6 +44,15 @@ def wait_until(condition, seconds=30, what="the condition"):
     raise AssertionError(f"{what}: not within {seconds} s")
 
 
+def make_certificate(folder):
+    """A certificate of this machine that is its own authority: (file, its key)."""
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", str(key), "-out",
+                    str(certificate)], check=True, capture_output=True)
+    return certificate, key
+
+
 class Answer:
     """An HTTP answer, whatever its status."""
 

@@ -14,9 +14,20 @@ def available():
     return shutil.which("redis-server") is not None
 
 
+def speaks_tls():
+    if not available():
+        return False
+    # One that was built without TLS stumbles over the first of these, else over the second.
+    done = subprocess.run(["redis-server", "--tls-port", "0", "--no-such-setting", "x"], capture_output=True, text=True)
+    return "tls-port" not in done.stdout + done.stderr and shutil.which("openssl") is not None
+
+
+
 class Redis:
-    def __init__(self, cluster=False, password=None, port=None):
-        self.cluster, self.password = cluster, password
+    def __init__(self, cluster=False, password=None, port=None, tls=None):
+        """`tls`: (certificate, key); it then speaks TLS on `tls_port` beside its plain port."""
+        self.cluster, self.password, self.tls = cluster, password, tls
+        self.tls_port = harness.free_port() if tls else None
         # A cluster's bus listens 10,000 above.
         self.port = port or self._port(cluster)
         self.folder = tempfile.mkdtemp(prefix="samplemind-redis-")
@@ -37,6 +48,9 @@ class Redis:
     def start(self):
         argv = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
                 "--dir", self.folder, "--logfile", os.path.join(self.folder, "log")]
+        if self.tls:
+            argv += ["--tls-port", str(self.tls_port), "--tls-cert-file", str(self.tls[0]), "--tls-key-file", str(self.tls[1]),
+                     "--tls-auth-clients", "no"]
         if self.password:
             argv += ["--requirepass", self.password]
         if self.cluster:

@@ -5,6 +5,7 @@
 
 #include "ai/dialect/dialect.h"
 #include "ai/dialect/openai.h"
+#include "ai/gateway/replay.h"
 
 namespace samplemind::ai {
 
@@ -56,7 +57,7 @@ net::Task<void> fail(Failure f, Dialect dialect, ResponseSink& sink) {
 }
 
 net::Task<void> render_hit(GatewayCore& core, const CacheRecord& r_in, CacheState state, Form form,
-                           ResponseSink& sink) {
+                           bool paced, net::CancelToken cancel, ResponseSink& sink) {
   net::Headers headers;
   headers.add("content-type", content_type(form));
   headers.add("x-samplemind-cache", cache_state_name(state));
@@ -71,6 +72,12 @@ net::Task<void> render_hit(GatewayCore& core, const CacheRecord& r_in, CacheStat
   }
   if (form.stream) {
     headers.add("cache-control", "no-cache");
+    if (paced) {
+      headers.add("x-accel-buffering", "no");
+      co_await replay_paced(r_in, form, std::move(headers), core.settings.replay_rate,
+                            std::move(cancel), sink);
+      co_return;
+    }
     const std::string events = write_stream(form, r_in.answer);
     (void)(co_await sink.respond(200, std::move(headers), events)).ok();
   } else if (form.dialect == Dialect::kOpenAi) {

@@ -16,8 +16,9 @@ std::string model_header(std::string_view provider, std::string_view model);
 
 net::Task<void> fail(Failure f, Dialect dialect, ResponseSink& sink);
 
+// A kept answer: whole, as a stream at once, or (`paced`) as one at a model's pace (replay.h).
 net::Task<void> render_hit(GatewayCore& core, const CacheRecord& r_in, CacheState state, Form form,
-                           ResponseSink& sink);
+                           bool paced, net::CancelToken cancel, ResponseSink& sink);
 
 // The flight's answer once it is there, whole.
 net::Task<void> whole_flight(const Plan& p, FlightPtr flight, CacheState state,

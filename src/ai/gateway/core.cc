@@ -1,5 +1,6 @@
 #include "ai/gateway/core.h"
 
+#include "base/files.h"
 #include "base/log.h"
 
 namespace samplemind::ai {
@@ -74,6 +75,18 @@ GatewayCore::GatewayCore(const Config& config, Metrics& metrics, const Clock& cl
   settings.attempts_total = std::clamp<int64_t>(config.integer("ai.attempts_total"), 1, 50);
   settings.backoff_ms = config.duration_ms("ai.backoff");
   settings.total_timeout_ms = config.duration_ms("ai.total_timeout");
+  settings.replay_paced = config.string("cache.replay") == "paced";
+  settings.replay_rate = std::clamp<int64_t>(config.integer("cache.replay_rate"), 1, 10000);
+  const auto count = [&config](const char* key, int64_t least) {
+    return static_cast<size_t>(std::clamp<int64_t>(config.integer(key), least, 10000));
+  };
+  settings.client.connect_timeout =
+      std::chrono::milliseconds(std::max<int64_t>(1, config.duration_ms("ai.connect_timeout")));
+  settings.client.connections_per_host_max = count("ai.connections", 1);
+  settings.client.kept_per_host_max = count("ai.connections_kept", 0);
+  settings.client.http2_connections_max = count("ai.http2_connections", 1);
+  settings.client.http2_streams_wanted = count("ai.http2_streams", 1);
+  settings.client.ca_file = config.string("ai.ca_file");
 
   settings.recommended = config.list("ai.ollama.recommended_models");
   settings.order = config.list("ai.order");
@@ -137,6 +150,15 @@ Result<std::shared_ptr<Gateway>> Gateway::create(const Config& config,
   if (sampling != "cache" && sampling != "bypass") {
     return Error(ErrorCode::kInvalidArgument,
                  "cache.sampling must be 'cache' or 'bypass', not '" + sampling + "'");
+  }
+  const std::string replay = config.string("cache.replay");
+  if (replay != "at-once" && replay != "paced") {
+    return Error(ErrorCode::kInvalidArgument,
+                 "cache.replay must be 'at-once' or 'paced', not '" + replay + "'");
+  }
+  if (config.is_set("ai.ca_file")) {
+    auto read = read_file(config.string("ai.ca_file"), 16u << 20);
+    if (!read.ok()) return std::move(read).error().with_context("ai.ca_file");
   }
   const std::vector<std::string> providers{"ollama", "gemini", "anthropic", "openai"};
   for (const std::string& name : config.list("ai.order")) {

@@ -19,6 +19,7 @@
 #include "ai/gateway/negative.h"
 #include "ai/gateway/text_flights.h"
 #include "base/thread_pool.h"
+#include "net/client.h"
 
 namespace samplemind::ai {
 
@@ -36,6 +37,9 @@ struct Settings {
   bool hedge = false;
   int64_t backoff_ms = 1000;
   int64_t total_timeout_ms = 600000;
+  bool replay_paced = false;
+  int64_t replay_rate = 60;  // tokens a second
+  net::ClientOptions client;
 
   std::vector<std::string> recommended;
   std::vector<std::string> order;

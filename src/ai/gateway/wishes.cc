@@ -76,6 +76,10 @@ ClientWishes read_wishes(const net::Headers* headers) {
       w.refresh = equal_ignoring_case(value, "refresh");
       if (!w.bypass && !w.refresh)
         w.problem = "x-samplemind-cache-mode must be 'bypass' or 'refresh'";
+    } else if (equal_ignoring_case(name, "x-samplemind-replay")) {
+      w.replay_paced = equal_ignoring_case(value, "paced");
+      if (!*w.replay_paced && !equal_ignoring_case(value, "at-once"))
+        w.problem = "x-samplemind-replay must be 'paced' or 'at-once'";
     } else if (equal_ignoring_case(name, "x-samplemind-cache-ttl")) {
       w.ttl_ms = read_ttl_ms(value);
       if (w.ttl_ms < 0) {

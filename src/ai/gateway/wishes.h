@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,7 @@ struct ClientWishes {
   bool no_store = false, no_cache = false, only_if_cached = false, bypass = false, refresh = false;
   int64_t max_age_ms = -1;
   int64_t ttl_ms = -1;               // of this answer, when it is stored; -1: as configured
+  std::optional<bool> replay_paced;  // how a kept answer is streamed; nothing: as configured
   std::string_view cache_namespace;  // points into the headers
   const char* problem = nullptr;     // what is wrong with one of them: the request is refused
 
@@ -23,6 +25,7 @@ struct ClientWishes {
 // Cache-Control (a directive that cannot be read is taken at its strictest) and
 //   x-samplemind-cache-mode: bypass | refresh
 //   x-samplemind-cache-ttl: 1 second to 1 year, in seconds or with a unit ("300", "5m", "7d")
+//   x-samplemind-replay: paced | at-once
 //   x-samplemind-cache-namespace: 1 to 64 letters, digits, '.', '_', '-': a cache of its own
 // `headers` may be null and must outlive what is returned.
 ClientWishes read_wishes(const net::Headers* headers);

@@ -13,7 +13,7 @@ class Anthropic final : public HttpProvider {
     if (base.ends_with("/v1")) base.resize(base.size() - 3);  // written as for OpenAI's
     set_base(std::move(base), "ai.anthropic.base_url");
     set_key(config.string("ai.anthropic.api_key"));
-    set_timeouts(config, "ai.anthropic.first_byte_timeout");
+    set_transport(config, "anthropic");
   }
   std::string name() const override { return "anthropic"; }
   Dialect dialect() const override { return Dialect::kAnthropic; }

@@ -13,7 +13,7 @@ class Gemini final : public HttpProvider {
     set_base(std::move(base), "ai.gemini.base_url");
     if (base_.target == "/") base_.target = "/v1beta";
     set_key(config.string("ai.gemini.api_key"));
-    set_timeouts(config, "ai.gemini.first_byte_timeout");
+    set_transport(config, "gemini");
   }
   std::string name() const override { return "gemini"; }
   Dialect dialect() const override { return Dialect::kGemini; }

@@ -190,10 +190,24 @@ void HttpProvider::set_key(std::string key) {
   key_ = std::move(key);
 }
 
-void HttpProvider::set_timeouts(const Config& config, std::string_view first_byte_key) {
-  timeouts_ = {std::chrono::milliseconds(config.duration_ms(first_byte_key)),
-               std::chrono::milliseconds(config.duration_ms("ai.idle_timeout")),
-               std::chrono::milliseconds(config.duration_ms("ai.total_timeout"))};
+void HttpProvider::set_transport(const Config& config, const std::string& name) {
+  const std::string own = "ai." + name + ".";
+  const auto limit = [&](const char* which) {
+    const std::string key = own + which;
+    return std::chrono::milliseconds(
+        config.duration_ms(config.is_set(key) ? key : std::string("ai.") + which));
+  };
+  timeouts_.first_byte = std::chrono::milliseconds(config.duration_ms(own + "first_byte_timeout"));
+  timeouts_.idle = limit("idle_timeout");
+  timeouts_.total = limit("total_timeout");
+  const std::string http = config.string(own + "http");
+  if (http == "1") {
+    use_ = net::HttpUse::kHttp1;
+  } else if (http == "2") {
+    use_ = net::HttpUse::kHttp2;
+  } else if (http != "auto") {
+    config_error_ = own + "http: '" + http + "' is none of auto, 1, 2";
+  }
 }
 
 net::ClientRequest HttpProvider::request(std::string method, std::string_view path,

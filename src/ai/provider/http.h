@@ -44,7 +44,8 @@ class HttpProvider : public Provider {
   // The place that is spoken to and the limits, read once from the configuration.
   void set_base(std::string text, std::string_view key_of_url);
   void set_key(std::string key);
-  void set_timeouts(const Config& config, std::string_view first_byte_key);
+  // ai.NAME.http and the time limits: its own, else those of all providers.
+  void set_transport(const Config& config, const std::string& name);
 
   // How the request for a chat looks on the wire; the target's dialect is the one that is spoken.
   virtual Target target(const ChatRequest& request, const CallOptions& options) const = 0;

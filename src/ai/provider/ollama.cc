@@ -25,7 +25,7 @@ class Ollama final : public HttpProvider {
     } else {
       config_error_ = "ai.ollama.host: " + url.error().message();
     }
-    set_timeouts(config, "ai.ollama.first_byte_timeout");
+    set_transport(config, "ollama");
   }
   std::string name() const override { return "ollama"; }
   Dialect dialect() const override { return Dialect::kOllama; }

@@ -13,14 +13,7 @@ class OpenAi final : public HttpProvider {
     for (const Config::Entry& e : config.entries()) {
       if (e.name == "ai.openai.base_url") own_url_ = e.source != ConfigSource::kDefault;
     }
-    set_timeouts(config, "ai.openai.first_byte_timeout");
-    if (const std::string http = config.string("ai.openai.http"); http == "1") {
-      use_ = net::HttpUse::kHttp1;
-    } else if (http == "2") {
-      use_ = net::HttpUse::kHttp2;
-    } else if (http != "auto") {
-      config_error_ = "ai.openai.http: '" + http + "' is none of auto, 1, 2";
-    }
+    set_transport(config, "openai");
   }
   std::string name() const override { return "openai"; }
   Dialect dialect() const override { return Dialect::kOpenAi; }
