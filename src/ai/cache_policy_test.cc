@@ -264,7 +264,7 @@ TEST(CachePolicy, AStreamIsReplayedAtOnceOrAtAPace) {
 
 TEST(CachePolicy, APacedReplayEndsWithItsClient) {
   FakeUpstream up([](const Seen&, int) { return json_reply(answer_body("a b c d e f g h i j")); });
-  Rig rig(up, {{"cache.replay", "paced"}, {"cache.replay_rate", "1"}});
+  Rig rig(up, {{"cache.replay", "paced"}, {"cache.replay_rate", "20"}});
   (void)rig.chat(ask_body("hi"));
   const net::CancelToken gone = net::CancelToken::create();
   MemorySink sink;

@@ -1,6 +1,8 @@
 #include "ai/facts.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 
 namespace samplemind::ai {
 
@@ -62,8 +64,15 @@ const std::string* text_of(const ExtraValues& values, std::string_view group,
 }  // namespace
 
 int64_t estimate_tokens(std::string_view text) {
-  size_t wide = 0;
-  for (const char c : text) wide += static_cast<unsigned char>(c) >= 0x80 ? 1 : 0;
+  // Eight bytes at a time: the compiler does not see it by itself at -O2, and every request that is
+  // read passes here.
+  size_t wide = 0, at = 0;
+  for (; at + 8 <= text.size(); at += 8) {
+    uint64_t eight = 0;
+    std::memcpy(&eight, text.data() + at, 8);
+    wide += static_cast<size_t>(std::popcount(eight & 0x8080808080808080U));
+  }
+  for (; at < text.size(); ++at) wide += static_cast<unsigned char>(text[at]) >= 0x80 ? 1 : 0;
   const size_t plain = text.size() - wide;
   return static_cast<int64_t>((plain + 3) / 4 + (wide + 2) / 3);
 }

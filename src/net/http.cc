@@ -8,7 +8,8 @@
 namespace samplemind::net {
 
 void Headers::add(std::string_view name, std::string_view value) {
-  fields_.emplace_back(std::string(name), std::string(value));
+  if (fields_.empty()) fields_.reserve(16);  // most heads: no growing one by one
+  fields_.emplace_back(name, value);
 }
 
 void Headers::set(std::string_view name, std::string_view value) {

@@ -80,7 +80,7 @@ class CacheCommand(harness.Case):
         self.ok(home, "warm", prompts, "--model", "openai/fake-small", "--tenant", "band")
         self.assertEqual(len(provider.chats()), 2, "tenants do not share")
         self.assertEqual({r["tenant"] for r in home.lines("cache", "ls", "--json")}, {"band", "quartet"})
-        self.assertEqual(home.run("cache", "warm", prompts, "--tenant", "a b").returncode, 2)
+        self.assertNotEqual(home.run("cache", "warm", prompts, "--tenant", "a b").returncode, 0)
         key = home.run("keys", "create", "ann", "--tenant", "band").stdout.strip()
         answer = harness.request(service.url + "/v1/chat/completions", {
             "model": "openai/fake-small", "messages": [{"role": "user", "content": "for the band"}]}, {"Authorization": "Bearer " + key})

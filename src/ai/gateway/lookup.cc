@@ -18,7 +18,8 @@ std::string scope_of(const CallContext& context, const ChatRoute& route,
   std::string out{static_cast<char>(route.dialect), route.stream ? 's' : 'w',
                   route.list ? 'l' : 'e'};
   const auto field = [&out](std::string_view text) {
-    out.append(std::to_string(text.size())).append(":").append(text);
+    const auto size = static_cast<uint32_t>(text.size());
+    out.append(reinterpret_cast<const char*>(&size), sizeof size).append(text);
   };
   field(route.model);
   field(context.tenant);
