@@ -77,6 +77,8 @@ std::vector<ConfigKey> config_keys() {
        "'local-only': nothing leaves this machine, whatever a request asks"},
       {"ai.budgets", kStringList, "",
        "What all callers together may spend: 20/month, 2.50/day, 5/day:openai/*"},
+      {"ai.budgets_shared", kBool, "true",
+       "With cache.redis.url: budgets hold for all services that use it together"},
       {"ai.prices",
        kNumber,
        "",

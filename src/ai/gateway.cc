@@ -31,8 +31,9 @@ class Shard final : public GatewayShard {
         client_(net::Client::create(loop, core_->settings.client)),
         resolver_(*core_, loop, *client_),
         cache_(*core_, loop),
-        caller_(*core_, loop, *client_, cache_),
-        embeddings_(*core_, loop, *client_, resolver_, cache_),
+        budgets_(*core_, loop),
+        caller_(*core_, loop, *client_, cache_, budgets_),
+        embeddings_(*core_, loop, *client_, resolver_, cache_, budgets_),
         tasks_(loop) {
     if (core_->config.is_set("log.otlp_endpoint"))
       tasks_.start(export_traces(*core_, loop, *client_));
@@ -334,6 +335,7 @@ class Shard final : public GatewayShard {
   std::unique_ptr<net::Client> client_;
   Resolver resolver_;
   AnswerCache cache_;
+  SharedBudgets budgets_;
   Caller caller_;
   Embeddings embeddings_;
   SideCalls side_{*core_, *client_, resolver_};

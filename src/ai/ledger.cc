@@ -251,6 +251,53 @@ bool Ledger::limited(const VirtualKey* key, std::string_view model) const {
          (key != nullptr && std::any_of(key->budgets.begin(), key->budgets.end(), applies));
 }
 
+std::vector<Ledger::Applying> Ledger::applying(const VirtualKey* key,
+                                               std::string_view model) const {
+  const Today now = today();
+  std::vector<Applying> out;
+  const auto add = [&](const Budget& b, const std::string& of) {
+    if (!b.model.empty() && !matches_pattern(b.model, model)) return;
+    Applying a;
+    a.state.budget = b;
+    a.state.key = of;
+    a.own_microusd = a.state.spent_microusd = sum(of, b, now, false);
+    // The amount is no part of it: a budget that is raised keeps what was spent.
+    a.name = (of.empty() ? kEverybody : of) + ":" + b.model + ":";
+    constexpr int64_t kDayMs = 86400'000;
+    if (b.period == Period::kDay) {
+      a.name += std::to_string(now.day);
+      a.keep_ms = 2 * kDayMs;
+    } else if (b.period == Period::kMonth) {
+      a.name += std::to_string(now.month);
+      a.keep_ms = 33 * kDayMs;
+    } else {
+      a.name += "total";
+    }
+    out.push_back(std::move(a));
+  };
+  const std::lock_guard lock(mutex_);
+  for (const Budget& b : budgets_) add(b, {});
+  if (key != nullptr) {
+    for (const Budget& b : key->budgets) add(b, key->id);
+  }
+  return out;
+}
+
+Ledger::Refusal Ledger::refusal(const Budget& b, bool of_key, int64_t spent_microusd,
+                                int64_t held_microusd, int64_t estimate) const {
+  Refusal r;
+  r.message = "the budget of " + to_string(b) + (of_key ? " of this key" : "") +
+              " does not allow it: " + dollars(spent_microusd) + " spent, " +
+              dollars(held_microusd) + " set aside for calls on their way, this one may cost " +
+              dollars(estimate);
+  if (held_microusd > 0 && spent_microusd + estimate <= b.microusd) {
+    r.retry_after_ms = 1000;  // what is set aside is often more than what is spent
+  } else if (b.period != Period::kTotal) {
+    r.retry_after_ms = ms_to_end(b.period, clock_.unix_ms() / 1000);
+  }
+  return r;
+}
+
 std::variant<Ledger::Hold, Ledger::Refusal> Ledger::hold(const VirtualKey* key,
                                                          std::string_view model, bool local,
                                                          std::optional<int64_t> estimate) {
@@ -261,8 +308,8 @@ std::variant<Ledger::Hold, Ledger::Refusal> Ledger::hold(const VirtualKey* key,
   const std::lock_guard lock(mutex_);
   const auto check = [&](const Budget& b, const std::string& of) -> std::optional<Refusal> {
     if (!b.model.empty() && !matches_pattern(b.model, model)) return std::nullopt;
-    Refusal r;
     if (!estimate) {
+      Refusal r;
       r.unpriced = true;
       r.message = "the price of '" + std::string(model) +
                   "' is not known, and a budget applies: set [ai.prices.\"" + std::string(model) +
@@ -272,15 +319,7 @@ std::variant<Ledger::Hold, Ledger::Refusal> Ledger::hold(const VirtualKey* key,
     const int64_t spent_now = sum(of, b, now, false);
     const int64_t held_now = sum(of, b, now, true);
     if (spent_now + held_now + std::max<int64_t>(*estimate, 1) <= b.microusd) return std::nullopt;
-    r.message = "the budget of " + to_string(b) + (of.empty() ? "" : " of this key") +
-                " does not allow it: " + dollars(spent_now) + " spent, " + dollars(held_now) +
-                " set aside for calls on their way, this one may cost " + dollars(*estimate);
-    if (held_now > 0 && spent_now + *estimate <= b.microusd) {
-      r.retry_after_ms = 1000;  // what is set aside is often more than what is spent
-    } else if (b.period != Period::kTotal) {
-      r.retry_after_ms = ms_to_end(b.period, clock_.unix_ms() / 1000);
-    }
-    return r;
+    return refusal(b, !of.empty(), spent_now, held_now, *estimate);
   };
   for (const Budget& b : budgets_) {
     if (auto refused = check(b, {})) return std::move(*refused);

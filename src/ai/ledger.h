@@ -96,6 +96,17 @@ class Ledger {
                                    std::optional<int64_t> estimate);
   // True when some budget applies to calls of this key at this model.
   bool limited(const VirtualKey* key, std::string_view model) const;
+  // The budgets that apply to such calls, as services share them.
+  struct Applying {
+    BudgetState state;         // `key` empty: of everybody
+    std::string name;          // the same in all services, another in each period
+    int64_t own_microusd = 0;  // what this process knows to be spent
+    int64_t keep_ms = 0;       // until nobody needs its numbers any more; 0: for ever
+  };
+  std::vector<Applying> applying(const VirtualKey* key, std::string_view model) const;
+  // What is said when a budget does not allow a call.
+  Refusal refusal(const Budget& budget, bool of_key, int64_t spent_microusd, int64_t held_microusd,
+                  int64_t estimate) const;
 
   void add(UsageEntry entry);
   // Of the last `days` days, today included. Largest cost first; by day: oldest first.

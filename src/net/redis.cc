@@ -495,6 +495,11 @@ Task<ServerPtr> server_of(CorePtr core, size_t slot, SteadyTime deadline) {
   co_return core->slots_known ? core->slots[slot] : nullptr;
 }
 
+// Which word decides on the slot.
+const std::string& key_of(const std::vector<std::string>& words) {
+  return words.at(words.front() == "EVAL" ? 3 : 1);
+}
+
 class Client final : public RedisClient {
  public:
   explicit Client(CorePtr core) : core_(std::move(core)) {
@@ -513,7 +518,7 @@ class Client final : public RedisClient {
 
   Task<Result<RedisReply>> command(std::vector<std::string> words, SteadyTime deadline) override {
     const CorePtr core = core_;
-    const size_t slot = core->options.cluster ? redis_slot(words.at(1)) : 0;
+    const size_t slot = core->options.cluster ? redis_slot(key_of(words)) : 0;
     ServerPtr s = co_await server_of(core, slot, deadline);
     bool asking = false;
     for (int i = 0; i < kRedirectsMax; ++i) {
@@ -549,7 +554,7 @@ class Client final : public RedisClient {
     if (!core_->options.cluster) {
       s = core_->server(core_->options.servers.front());
     } else if (core_->slots_known) {
-      s = core_->slots[redis_slot(words.at(1))];
+      s = core_->slots[redis_slot(key_of(words))];
       if (!s) core_->refresh_soon();
     } else {
       core_->refresh_soon();

@@ -52,8 +52,8 @@ class RedisClient {
   static Result<std::unique_ptr<RedisClient>> create(Loop& loop, RedisOptions options);
   virtual ~RedisClient() = default;
 
-  // One command whose second word is its key. An error reply of the server is an Error, too
-  // (kUnauthenticated for what AUTH would cure, else kUnavailable or kUpstream).
+  // One command whose second word is its key (of EVAL the fourth). An error reply of the server is
+  // an Error, too (kUnauthenticated for what AUTH would cure, else kUnavailable or kUpstream).
   virtual Task<Result<RedisReply>> command(std::vector<std::string> words, SteadyTime deadline) = 0;
   // Sends one that nobody waits for. False when it was dropped: the server is not there, or too
   // much waits already.

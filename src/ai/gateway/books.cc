@@ -36,6 +36,11 @@ Books::Books(const Config& config, Metrics& m, const Clock& clock)
                          "Answers whose price nobody knows; not in the cost.")),
       estimated(m.counter("samplemind_estimated_requests_total",
                           "Answers whose tokens and cost are estimates.")),
+      shared_alone(m.counter("samplemind_budget_redis_missed_total",
+                             "Calls whose shared budget Redis did not tell in time: this service's "
+                             "own sums decided.")),
+      shared_lost(m.counter("samplemind_budget_redis_lost_total",
+                            "Costs that Redis was never told: it was away for too long.")),
       metrics(m) {
   local_only = config.string("ai.residency") == "local-only";
 }

@@ -51,7 +51,8 @@ struct Books {
 
   // Names after OpenTelemetry's GenAI conventions.
   Histogram &request_seconds, &first_token_seconds, &output_token_seconds;
-  Counter &answered, &failed, &refused, &left, &retries, &fallbacks, &unpriced, &estimated;
+  Counter &answered, &failed, &refused, &left, &retries, &fallbacks, &unpriced, &estimated,
+      &shared_alone, &shared_lost;
   Metrics& metrics;
   // Bounded: a client chooses names, and each is a series for ever.
   void count_route(const std::string& rule);

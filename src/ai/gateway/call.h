@@ -14,6 +14,7 @@
 #include "ai/gateway/flight.h"
 #include "ai/gateway/lookup.h"
 #include "ai/gateway/plan.h"
+#include "ai/gateway/shared_budgets.h"
 #include "ai/resilience.h"
 #include "ai/task_group_internal.h"
 #include "net/client.h"
@@ -38,8 +39,14 @@ int64_t reserved_output_tokens(const Plan& p, const Candidate& c, const PriceTab
 class Caller {
  public:
   // All of them must outlive it.
-  Caller(GatewayCore& core, net::Loop& loop, net::Client& client, AnswerCache& cache)
-      : core_(&core), loop_(loop), client_(&client), cache_(&cache), tasks_(loop) {}
+  Caller(GatewayCore& core, net::Loop& loop, net::Client& client, AnswerCache& cache,
+         SharedBudgets& budgets)
+      : core_(&core),
+        loop_(loop),
+        client_(&client),
+        cache_(&cache),
+        budgets_(core, loop),
+        tasks_(loop) {}
   Caller(const Caller&) = delete;
   Caller& operator=(const Caller&) = delete;
   ~Caller();
@@ -83,13 +90,14 @@ class Caller {
   int64_t left_ms(SteadyTime begin) const;
   // Exponential with full jitter; never sooner than the provider asks.
   int64_t retry_pause_ms(int64_t attempt, const UpstreamError& error);
-  // What the tries at the plan's model did cost, also when they failed.
-  void account(Flight& flight, const Plan& p, int tries, bool failed);
+  // Counts what the tries at the plan's model did cost, also when they failed; gives it.
+  int64_t account(Flight& flight, const Plan& p, int tries, bool failed);
 
   GatewayCore* core_;
   net::Loop& loop_;
   net::Client* client_;
   AnswerCache* cache_;
+  SharedBudgets* budgets_;
   std::unordered_map<Digest, FlightPtr> flights_;
   std::unordered_map<std::string, std::shared_ptr<ModelHealth>> health_;
   std::map<std::string, CallBudget> retries_;

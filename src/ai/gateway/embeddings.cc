@@ -165,8 +165,9 @@ net::Task<std::variant<EmbedAnswer, Failure>> Embeddings::ask(Job& job,
     co_return bad_request_failure(e.message() + (e.hint().empty() ? "" : "; " + e.hint()));
   }
   const int64_t estimated = estimate_tokens(request.body);
-  auto held = books.ledger->hold(p.key_holder.get(), provider + "/" + p.model, provider == "ollama",
-                                 books.prices.estimate(provider, p.model, estimated, 0));
+  const auto most = books.prices.estimate(provider, p.model, estimated, 0);
+  auto held =
+      co_await budgets_.hold(p.key_holder, provider + "/" + p.model, provider == "ollama", most);
   if (const auto* no = std::get_if<Ledger::Refusal>(&held)) {
     co_return Failure{429, "insufficient_quota", no->unpriced ? "price_unknown" : "budget_exceeded",
                       no->message, no->retry_after_ms};
@@ -240,7 +241,9 @@ net::Task<std::variant<EmbedAnswer, Failure>> Embeddings::ask(Job& job,
     if (target == dialect_of(request.form) && request.form != EmbedForm::kOllamaOld)
       job.native_body = std::move(body);
   }
+  const int64_t cost = used.cost_microusd;
   books.ledger->add(std::move(used));
+  std::get<SharedBudgets::Hold>(held).settle(cost);
   co_return out;
 }
 

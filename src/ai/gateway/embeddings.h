@@ -17,6 +17,7 @@
 #include "ai/gateway/plan.h"
 #include "ai/gateway/resolve.h"
 #include "ai/gateway/scope.h"
+#include "ai/gateway/shared_budgets.h"
 #include "net/client.h"
 #include "net/loop.h"
 
@@ -26,8 +27,13 @@ class Embeddings {
  public:
   // All must outlive it.
   Embeddings(GatewayCore& core, net::Loop& loop, net::Client& client, Resolver& resolver,
-             AnswerCache& cache)
-      : core_(core), loop_(loop), client_(client), resolver_(resolver), cache_(cache) {}
+             AnswerCache& cache, SharedBudgets& budgets)
+      : core_(core),
+        loop_(loop),
+        client_(client),
+        resolver_(resolver),
+        cache_(cache),
+        budgets_(budgets) {}
 
   net::Task<void> embed(CallContext context, EmbedForm form, std::string_view model,
                         std::string_view body, ResponseSink& sink);
@@ -55,6 +61,7 @@ class Embeddings {
   net::Client& client_;
   Resolver& resolver_;
   AnswerCache& cache_;
+  SharedBudgets& budgets_;
 };
 
 }  // namespace samplemind::ai

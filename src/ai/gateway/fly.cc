@@ -226,19 +226,19 @@ net::Task<void> Caller::fly(FlightPtr flight, Plan p) {
     flight->provider = c.provider->name();
     flight->model = c.model;
     const int tries_before = flight->tries;
-    auto held =
-        books.ledger->hold(p.key_holder.get(), c.id(), c.provider->name() == "ollama",
-                           books.prices.estimate(c.provider->name(), c.model, p.facts.input_tokens,
-                                                 reserved_output_tokens(p, c, books.prices)));
+    const std::optional<int64_t> most =
+        books.prices.estimate(c.provider->name(), c.model, p.facts.input_tokens,
+                              reserved_output_tokens(p, c, books.prices));
+    auto held = co_await budgets_->hold(p.key_holder, c.id(), c.provider->name() == "ollama", most);
     if (auto* refusal = std::get_if<Ledger::Refusal>(&held)) {
       error = refused_error(*refusal);
     } else {
       const size_t others = p.candidates.size() - at - 1;
       error = co_await ask_model(flight, p, others, begin);
       // What it cost is counted before what was set aside for it is given back.
-      account(*flight, p, flight->tries - tries_before, error.has_value());
+      const int64_t cost = account(*flight, p, flight->tries - tries_before, error.has_value());
+      std::get<SharedBudgets::Hold>(held).settle(cost);
     }
-    held = Ledger::Hold();
     if (!error || flight->content || flight->cancel.cancelled()) break;
     if (too_long(*error)) {
       const ModelTraits* traits = books.prices.traits(c.provider->name(), c.model);
@@ -301,9 +301,9 @@ net::Task<void> Caller::fly(FlightPtr flight, Plan p) {
   }
 }
 
-void Caller::account(Flight& flight, const Plan& p, int tries, bool failed) {
+int64_t Caller::account(Flight& flight, const Plan& p, int tries, bool failed) {
   Books& books = *core_->books_;
-  if (tries == 0) return;
+  if (tries == 0) return 0;
   UsageEntry e;
   if (p.key_holder) e.key = p.key_holder->id;
   e.tenant = p.tenant;
@@ -347,7 +347,9 @@ void Caller::account(Flight& flight, const Plan& p, int tries, bool failed) {
     core_->cost_microusd_total.add(static_cast<uint64_t>(e.cost_microusd));
     books.count_model(e.provider, e.model, e.input_tokens, e.output_tokens, e.cost_microusd);
   }
+  const int64_t cost = e.cost_microusd;
   books.ledger->add(std::move(e));
+  return cost;
 }
 
 }  // namespace samplemind::ai
