@@ -168,6 +168,28 @@ TEST(Ledger, SumsOutliveTheProcess) {
   EXPECT_EQ((*next_day)->usage(UsageBy::kModel, 30)->at(0).group, "openai/gpt-4o");
 }
 
+// What services that share Redis call the same budget, and what a new one knows of it.
+TEST(Ledger, BudgetsAsServicesShareThem) {
+  auto ledger = *Ledger::open({}, {{9000, Period::kDay, "ollama/*"}, {5000, Period::kMonth, ""}});
+  const auto key = key_with({{1000, Period::kTotal, "openai/*"}});
+  ledger->add(spent(key->id, 300));
+  const auto budgets = ledger->applying(key.get(), kModel);
+  ASSERT_EQ(budgets.size(), 2u);  // not the one of other models
+  EXPECT_TRUE(budgets[0].state.key.empty());
+  EXPECT_EQ(budgets[1].state.key, key->id);
+  for (const auto& b : budgets) EXPECT_EQ(b.own_microusd, 300);
+  EXPECT_GT(budgets[0].keep_ms, 31 * 86400'000LL);  // longer than the period
+  EXPECT_EQ(budgets[1].keep_ms, 0);
+  EXPECT_NE(budgets[0].name, budgets[1].name);
+  // A budget that is raised keeps what was spent; another key's is another one.
+  const auto raised = key_with({{2000, Period::kTotal, "openai/*"}});
+  EXPECT_EQ(ledger->applying(raised.get(), kModel)[1].name, budgets[1].name);
+  EXPECT_EQ(ledger->applying(nullptr, kModel).size(), 1u);
+  const auto refused = ledger->refusal(budgets[1].state.budget, true, 300, 600, 400);
+  EXPECT_EQ(refused.retry_after_ms, 1000);  // the rest may be given back
+  EXPECT_NE(refused.message.find("$0.0003 spent"), std::string::npos) << refused.message;
+}
+
 TEST(Ledger, ManyThreadsAddAndAsk) {
   const test::TempFolder folder;
   auto ledger = *Ledger::open(folder.path() / "usage.db", {});

@@ -45,7 +45,7 @@ class Caller {
         loop_(loop),
         client_(&client),
         cache_(&cache),
-        budgets_(core, loop),
+        budgets_(&budgets),
         tasks_(loop) {}
   Caller(const Caller&) = delete;
   Caller& operator=(const Caller&) = delete;

@@ -166,8 +166,8 @@ net::Task<std::variant<EmbedAnswer, Failure>> Embeddings::ask(Job& job,
   }
   const int64_t estimated = estimate_tokens(request.body);
   const auto most = books.prices.estimate(provider, p.model, estimated, 0);
-  auto held =
-      co_await budgets_.hold(p.key_holder, provider + "/" + p.model, provider == "ollama", most);
+  std::string id = provider + "/" + p.model;
+  auto held = co_await budgets_.hold(p.key_holder, std::move(id), provider == "ollama", most);
   if (const auto* no = std::get_if<Ledger::Refusal>(&held)) {
     co_return Failure{429, "insufficient_quota", no->unpriced ? "price_unknown" : "budget_exceeded",
                       no->message, no->retry_after_ms};

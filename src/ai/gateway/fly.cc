@@ -229,7 +229,9 @@ net::Task<void> Caller::fly(FlightPtr flight, Plan p) {
     const std::optional<int64_t> most =
         books.prices.estimate(c.provider->name(), c.model, p.facts.input_tokens,
                               reserved_output_tokens(p, c, books.prices));
-    auto held = co_await budgets_->hold(p.key_holder, c.id(), c.provider->name() == "ollama", most);
+    std::string id = c.id();
+    auto held =
+        co_await budgets_->hold(p.key_holder, std::move(id), c.provider->name() == "ollama", most);
     if (auto* refusal = std::get_if<Ledger::Refusal>(&held)) {
       error = refused_error(*refusal);
     } else {
