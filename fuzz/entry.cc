@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "ai_targets.h"
+#include "library_targets.h"
 #include "metadata_target.h"
 #include "net_targets.h"
 
