@@ -1,4 +1,7 @@
 // samplemind search
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
 #include <memory>
 
 #include "base/files.h"
@@ -15,14 +18,99 @@ namespace {
 struct SearchFlags {
   std::vector<std::string> text;
   std::string bpm, key, length, kind, folder, sort;
-  bool loop = false, oneshot = false, music = false, broken = false, json = false;
+  std::string aims;
+  bool loop = false, oneshot = false, music = false, broken = false, json = false, sound = false;
   int limit = 50;
 };
+
+// "brightness=0.2,tone=0.9" as a JSON object; the service knows the names.
+Result<void> write_aims(JsonWriter& w, const std::string& text) {
+  w.begin_object();
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find(',', at), text.size());
+    const size_t equals = text.find('=', at);
+    double value = 0;
+    const auto [stop, error] =
+        std::from_chars(text.data() + std::min(equals, end - 1) + 1, text.data() + end, value);
+    if (equals >= end || error != std::errc() || stop != text.data() + end)
+      return Error(ErrorCode::kInvalidArgument,
+                   "--aim '" + text + "': at character " + std::to_string(at + 1) +
+                       ": an axis and a place from 0 to 1 were expected",
+                   "--aim brightness=0.2,tone=0.9");
+    w.field(text.substr(at, equals - at), value);
+    at = end + 1;
+  }
+  w.end_object();
+  return ok();
+}
+
+// The interpretation for people: what it was taken for, and how to change it.
+void tell_interpretation(const Context& context, const JsonValue& taken) {
+  std::string text = "taken for: " + taken["query"].string_or("");
+  std::string aims;
+  for (const auto& [name, aim] : taken["aims"].members()) {
+    char at[16];
+    std::snprintf(at, sizeof at, "=%.2f", aim["at"].number_or(0));
+    aims += (aims.empty() ? "--aim " : ",") + name + at;
+  }
+  if (!aims.empty()) text += (taken["query"].string_or("").empty() ? "" : "  ") + aims;
+  print_note(context.err, text);
+  for (const JsonValue& word : taken["ignored"].items())
+    print_note(context.err, "nothing is known of '" + printable(word.string_or("")) + "'");
+}
+
+// --sound: by how it sounds.
+Result<int> run_sound(const Context& context, const SearchFlags& flags, const std::string& text) {
+  std::string query;
+  const auto add = [&query](const std::string& condition) {
+    query += (query.empty() ? "" : " ") + condition;
+  };
+  if (!flags.bpm.empty()) add("bpm:" + flags.bpm);
+  if (!flags.key.empty()) add("key:\"" + flags.key + "\"");
+  if (!flags.length.empty()) add("len:" + flags.length);
+  if (!flags.kind.empty()) add("kind:" + flags.kind);
+  if (flags.loop || flags.oneshot || flags.music)
+    add(flags.loop ? "is:loop" : flags.oneshot ? "is:oneshot" : "is:music");
+  if (!flags.folder.empty() || !flags.sort.empty() || flags.broken)
+    return Error(ErrorCode::kInvalidArgument,
+                 "--sound puts the nearest first: it goes with neither --sort nor --broken, and a "
+                 "folder is a condition among the words",
+                 "samplemind search --sound dusty kick folder:drums");
+  std::string body;
+  JsonWriter w(body);
+  w.begin_object();
+  if (!text.empty()) w.field("text", text);
+  w.field("query", query).field("limit", flags.limit).key("aims");
+  SM_CHECK_OK(write_aims(w, flags.aims));
+  w.end_object();
+  SM_TRY(const auto api, ApiClient::open(context, ApiClient::Need::kRead));
+  SM_TRY(const JsonValue found, api->send("POST", "/api/v1/library/sound", std::move(body)));
+  tell_interpretation(context, found["interpretation"]);
+  std::vector<JsonValue> samples;
+  std::string lines;
+  for (const JsonValue& s : found["samples"].items()) {
+    if (flags.json) lines += s.dump() + "\n";
+    samples.push_back(s["sample"]);
+  }
+  if (flags.json) {
+    print(lines);
+  } else if (samples.empty()) {
+    print("Nothing fits. Fewer words may find more.\n");
+  } else {
+    print(samples_table(samples, context.out, true));
+  }
+  return 0;
+}
 
 Result<int> run_search(const Context& context, const SearchFlags& flags) {
   if (flags.loop + flags.oneshot + flags.music > 1)
     return Error(ErrorCode::kInvalidArgument,
                  "--loop, --oneshot and --music exclude each other: a sound is one of them");
+  if (flags.sound || !flags.aims.empty()) {
+    std::string said;
+    for (const std::string& word : flags.text) said += (said.empty() ? "" : " ") + word;
+    return run_sound(context, flags, said);
+  }
   std::string target = "/api/v1/samples?limit=" + std::to_string(flags.limit);
   const auto add = [&](const char* name, const std::string& value) {
     if (!value.empty()) target += "&" + std::string(name) + "=" + net::percent_encode(value);
@@ -96,6 +184,15 @@ Run add_search(Arguments command, Context& context) {
           "relevance, name, tempo, key, length, loudness, added, rating, played, kind, folder, "
           "note, random; --sort=-tempo: falling")
       .type_name("BY");
+  command.add_flag("--sound", f->sound,
+                   "TEXT says how it sounds: 'dusty warm kick', 'something airy'; conditions may "
+                   "stand among the words");
+  command
+      .add_option("--aim", f->aims,
+                  "With --sound, or alone: where it shall lie among the sounds found, 0 to 1: "
+                  "brightness, low_end, tone, length, attack, decay, density, movement, height, "
+                  "busyness")
+      .type_name("A=N,...");
   command.add_option("--limit", f->limit, "How many at most (50)").type_name("N").range(1, 1000);
   command.add_flag("--json", f->json, "One object a line, fields as in 'analyze --json'");
   return [f, &context] { return run_search(context, *f); };

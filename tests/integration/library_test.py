@@ -52,6 +52,33 @@ class Library(harness.Case):
         self.assertEqual(home.run("edit", "--id", kick["id"], "--tempo", "auto").returncode, 0)
         self.assertEqual(home.lines("search", "--json", "c1")[0]["tempo_bpm"], 128)
 
+    def test_words_for_a_sound(self):
+        home = self.home()
+        folder = home.root / "sounds"
+        for name, seconds, hz in (("Kick low.wav", 0.4, 60), ("Kick mid.wav", 0.4, 400), ("Kick top.wav", 0.4, 4000), ("Pad top.wav", 0.4, 5000)):
+            harness.write_tone(folder / name, seconds, hz)
+        self.assertEqual(home.run("scan", folder).returncode, 0)
+        bright = home.lines("search", "--json", "--sound", "very bright kick")
+        self.assertEqual([s["sample"]["name"] for s in bright], ["Kick top.wav", "Kick mid.wav", "Kick low.wav"])
+        self.assertGreater(bright[0]["score"], bright[2]["score"])
+        self.assertIn("brightness", bright[0]["places"])
+        said = home.run("search", "--sound", "dark", "kick", "zorblax")
+        self.assertIn("taken for: kind:kick  --aim brightness=0.10", said.stderr)
+        self.assertIn("nothing is known of 'zorblax'", said.stderr)
+        self.assertEqual(said.stdout.splitlines()[1].split(".wav")[0].strip(), "Kick low")
+        # The interpretation, changed and sent back.
+        service = self.service(home, "--no-demo")
+        url = service.url + "/api/v1/library/sound"
+        first = harness.request(url, {"text": "dark kick"}).json()
+        self.assertEqual((first["found"], first["compared"]), (3, 3))
+        again = {**first["interpretation"], "limit": 1}
+        again["aims"]["brightness"]["at"] = 1
+        self.assertEqual([s["sample"]["name"] for s in harness.request(url, again).json()["samples"]], ["Kick top.wav"])
+        self.assertEqual(harness.request(url, {"aims": {"colour": 1}}).status, 400)
+        self.assertEqual(harness.request(url, {}).status, 400)
+        self.assertEqual(home.run("search", "--sound", "dark", "--aim", "brightness=x").returncode, 2)
+        self.assertEqual(home.run("search", "--sound", "dark", "--sort", "name").returncode, 2)
+
     def test_tags_collections_undo(self):
         home, _ = self.filled()
         done = home.run("edit", "kick", "--tag", "dusty", "--rating", "4", "--favourite")
