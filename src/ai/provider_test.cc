@@ -241,5 +241,40 @@ TEST(GeminiProvider, StreamAsAList) {
   }
 }
 
+TEST(Provider, EachHasItsOwnLimitsAndHttpVersion) {
+  const auto made = [](const Flags& flags) {
+    auto config = Config::load(config_keys(), "/nonexistent/config.toml", false, flags);
+    EXPECT_TRUE(config.ok());
+    return make_providers(*config);
+  };
+  for (const std::string name : {"openai", "anthropic", "gemini", "ollama"}) {
+    const std::string own = "ai." + name + ".";
+    for (const auto& [http, good] :
+         {std::pair("auto", true), {"1", true}, {"2", true}, {"3", false}}) {
+      Flags flags{{own + "http", http}};
+      if (name != "ollama") flags.emplace_back(own + "api_key", "sk-test-0123456789");
+      for (const auto& provider : made(flags)) {
+        if (provider->name() != name) continue;
+        EXPECT_EQ(provider->configured(), good) << name << http;
+      }
+    }
+  }
+  // Its own limits go before those of all.
+  FakeUpstream up([](const ai::test::Seen&, int n) {
+    if (n > 0) return failing(Reply::End::kStall);
+    Reply stall = sse_reply({good_stream()[0], good_stream()[1]}, false);
+    stall.end = Reply::End::kStall;
+    return stall;
+  });
+  Rig rig(up, {{"ai.openai.idle_timeout", "50ms"},
+               {"ai.openai.total_timeout", "150ms"},
+               {"ai.attempts", "1"}});
+  const MemorySink idle = rig.chat(ask_body("hi", true));
+  EXPECT_NE(idle.body.find("\"error\""), std::string::npos) << idle.body;
+  const MemorySink total = rig.chat(ask_body("again"));
+  EXPECT_EQ(total.status, 504) << total.body;
+  EXPECT_EQ(rig.gateway->cache_stats().memory_entries, 0u);
+}
+
 }  // namespace
 }  // namespace samplemind::ai::test
