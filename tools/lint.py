@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Rejects what g++ 12.2 compiles wrongly in coroutines (src/net/task.h): in an expression with co_await, a braced aggregate as an
-argument, or a lambda that captures. Both are destroyed twice.
+argument, a lambda that captures, or a conditional that makes an object. All are destroyed twice.
 """
 import pathlib, re, sys
 
@@ -29,11 +29,13 @@ def violations(text):
             yield line, "a capturing lambda in an expression with co_await: name it first"
         elif BRACED.search(expression):
             yield line, "a braced temporary in an expression with co_await: name it first"
+        elif "?" in expression:
+            yield line, "a conditional in an expression with co_await: name its result first"
 
 
 def self_test():
-    bad = ["co_await f([x] { return x; });", "co_await f([&](int) {});", "co_await f(Options{1, 2});", "co_await f({1});", "auto r = co_await g(a, Head{404, b});"]
-    good = ["co_await f(std::move(o));", "co_await f(a[i]);", 'co_await f("{x}");', "co_await f({});", "co_await h(x[0](y));", "co_await f([] { return 1; });"]
+    bad = ["co_await f([x] { return x; });", "co_await f([&](int) {});", "co_await f(Options{1, 2});", "co_await f({1});", "auto r = co_await g(a, Head{404, b});", "co_await f(a ? std::string() : b);"]
+    good = ["co_await f(std::move(o));", "co_await f(a[i]);", 'co_await f("{x}?");', "co_await f({});", "co_await h(x[0](y));", "co_await f([] { return 1; });"]
     for text in bad:
         assert list(violations(text)), text
     for text in good:

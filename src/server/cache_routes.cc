@@ -423,7 +423,8 @@ Task<void> post_cache_warm(EngineShard& shard, Exchange& exchange) {
   }
   if (options.ok()) items = ai::read_warm_list(*(*body)["text"].string(), *options);
   if (!options.ok() || !items.ok()) {
-    co_await respond_problem(exchange, options.ok() ? items.error() : options.error());
+    const Error& problem = options.ok() ? items.error() : options.error();
+    co_await respond_problem(exchange, problem);
     co_return;
   }
   options->cancel = exchange.cancel();

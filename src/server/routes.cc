@@ -352,9 +352,9 @@ Task<void> get_health(Call call) {
 
 Task<void> get_ready(Call call) {
   const bool ready = call.engine().ready;
-  co_await respond_json(call.exchange,
-                        ready ? "{\"status\":\"ready\"}" : "{\"status\":\"starting\"}",
-                        ready ? 200 : 503);
+  const char* const body = ready ? "{\"status\":\"ready\"}" : "{\"status\":\"starting\"}";
+  const int status = ready ? 200 : 503;
+  co_await respond_json(call.exchange, body, status);
 }
 
 Task<void> get_metrics(Call call) {

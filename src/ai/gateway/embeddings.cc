@@ -304,9 +304,9 @@ net::Task<std::optional<Failure>> Embeddings::answer(Job& job) {
       const bool all = asked.size() == job.texts.size() && asked.size() == job.places.size();
       std::vector<std::string> inputs;
       for (const size_t i : asked) inputs.push_back(job.texts[i].text);
-      EmbedRequest part;
-      if (!all) part = with_inputs(job.request, std::move(inputs));
-      auto got = co_await ask(job, all ? job.request : part);
+      // With all its texts it passes as it came.
+      const EmbedRequest request = all ? job.request : with_inputs(job.request, std::move(inputs));
+      auto got = co_await ask(job, request);
       if (auto* failure = std::get_if<Failure>(&got)) {
         claims.release(*failure);
         co_return std::move(*failure);
