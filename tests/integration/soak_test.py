@@ -74,7 +74,7 @@ class Soak(harness.Case):
     def test_soak(self):
         provider = self.provider()
         home = self.home(provider)
-        home.config('[cache]\nmemory = "8MiB"\ndisk = "32MiB"\n[ai]\nbackoff = "5ms"\nidle_timeout = "400ms"\n'
+        home.config('[cache]\nmemory = "8MiB"\ndisk = "32MiB"\n[ai]\nbackoff = "5ms"\nidle_timeout = "' + ("1s" if LONG else "400ms") + '"\n'
                     'total_timeout = "20s"\n[ai.openai]\nfirst_byte_timeout = "2s"\n')
         service = self.service(home, "--no-demo", "--log-level", "error")
         pid = service.process.pid
