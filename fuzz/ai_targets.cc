@@ -6,6 +6,7 @@
 
 #include "ai/dialect/dialect.h"
 #include "ai/dialect/embed.h"
+#include "ai/dialect/responses.h"
 #include "base/json.h"
 
 namespace samplemind::fuzz {
@@ -14,8 +15,9 @@ namespace {
 
 using namespace samplemind::ai;
 
-constexpr std::array<Dialect, 5> kDialects{Dialect::kOpenAi, Dialect::kAnthropic, Dialect::kGemini,
-                                           Dialect::kOllama, Dialect::kOllamaGenerate};
+constexpr std::array<Dialect, 6> kDialects{Dialect::kOpenAi,         Dialect::kAnthropic,
+                                           Dialect::kGemini,         Dialect::kOllama,
+                                           Dialect::kOllamaGenerate, Dialect::kResponses};
 
 Dialect chosen(std::string_view& input) {
   if (input.empty()) return Dialect::kOpenAi;
@@ -42,6 +44,13 @@ Form form_of(Dialect dialect, bool stream) {
 
 void dialect_request(std::string_view input) {
   const Dialect from = chosen(input);
+  if (from == Dialect::kResponses && is_json(input) && input.starts_with('{')) {
+    (void)references_of_request(input);
+    const std::string expanded =
+        expand_responses_request(input, R"({"role":"user","content":"x"})", {{"msg_a_0", "{}"}});
+    SM_ASSERT(is_json(expanded));
+    SM_ASSERT(is_json("[" + input_items(expanded) + "]"));
+  }
   const auto request = read_request(from, input, "m", false);
   if (!request.ok()) {
     SM_ASSERT(request.error().code() == ErrorCode::kInvalidArgument);
@@ -49,7 +58,8 @@ void dialect_request(std::string_view input) {
   }
   SM_ASSERT(is_json(canonical_request(*request)));
   for (const Dialect to : kDialects) {
-    if (to == Dialect::kOllamaGenerate && from != to) continue;  // asked as a chat
+    // Those are asked as a chat.
+    if ((to == Dialect::kOllamaGenerate || to == Dialect::kResponses) && from != to) continue;
     for (const std::string_view model : {"claude-sonnet-4-5", "claude-opus-5", "gemini-3-pro"}) {
       Target target;
       target.dialect = to;

@@ -69,7 +69,9 @@ void append_blocks(ChatAnswer& a, const ChatDelta& d, size_t calls_before) {
     if (a.blocks.empty()) return;
     last = &a.blocks.back();
   }
-  last->signature += d.signature;
+  // Each piece carries its provider's mark; one is enough.
+  const size_t mark = last->signature.empty() ? std::string::npos : d.signature.find(':');
+  last->signature += mark == std::string::npos ? d.signature : d.signature.substr(mark + 1);
   merge(last->extra, d.block_extra, Merge::kGrow);
 }
 

@@ -12,7 +12,7 @@
 
 namespace samplemind::ai::test {
 
-// Targets by letter: O OpenAI, A Anthropic, G Gemini, L Ollama.
+// Targets by letter: O OpenAI's chat completions, A Anthropic, G Gemini, L Ollama.
 struct CorpusRequest {
   std::string_view name;
   Dialect dialect;

@@ -23,8 +23,11 @@ namespace {
 using test::CorpusAnswer;
 using test::CorpusRequest;
 
-constexpr std::array<Dialect, 4> kDialects{Dialect::kOpenAi, Dialect::kAnthropic, Dialect::kGemini,
-                                           Dialect::kOllama};
+// What clients speak; and what providers are asked in.
+constexpr std::array<Dialect, 5> kDialects{Dialect::kOpenAi, Dialect::kAnthropic, Dialect::kGemini,
+                                           Dialect::kOllama, Dialect::kResponses};
+constexpr std::array<Dialect, 4> kTargets{Dialect::kOpenAi, Dialect::kAnthropic, Dialect::kGemini,
+                                          Dialect::kOllama};
 
 Target target_of(Dialect dialect, bool stream = false) {
   Target t;
@@ -70,7 +73,7 @@ TEST(Matrix, RequestsComeBackTheSameOrAreRefusedByName) {
   for (const CorpusRequest& c : test::corpus_requests()) {
     const auto request = read(c.dialect, c.body);
     ASSERT_TRUE(request.ok()) << c.name << request.error().message();
-    for (const Dialect to : kDialects) {
+    for (const Dialect to : kTargets) {
       if (to == c.dialect) continue;
       SCOPED_TRACE(std::string(c.name) + " for " + std::string(dialect_name(to)));
       const char letter = to == Dialect::kOpenAi      ? 'O'
@@ -98,7 +101,7 @@ TEST(Matrix, RequestsComeBackTheSameOrAreRefusedByName) {
     }
   }
   for (const Dialect from : kDialects) {
-    for (const Dialect to : kDialects) {
+    for (const Dialect to : kTargets) {
       if (from == to) continue;
       const std::pair<Dialect, Dialect> way{from, to};
       EXPECT_GE(same[way], 3) << dialect_name(from) << " for " << dialect_name(to);
@@ -106,7 +109,7 @@ TEST(Matrix, RequestsComeBackTheSameOrAreRefusedByName) {
   }
 }
 
-TEST(Matrix, OneRequestInFourDialectsHasOneKey) {
+TEST(Matrix, OneRequestInAllDialectsHasOneKey) {
   const std::vector<std::pair<Dialect, std::string_view>> spellings{
       {Dialect::kOpenAi,
        R"({"model":"m","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":)"
@@ -128,6 +131,17 @@ TEST(Matrix, OneRequestInFourDialectsHasOneKey) {
        R"("content":"What is it?"}],"options":{"num_predict":50,"stop":["END"],"temperature":0.2},)"
        R"("tools":[{"type":"function","function":{"name":"f","description":"d","parameters":)"
        R"({"type":"object","properties":{"a":{"type":"string"}}}}}],"keep_alive":"5m"})"}};
+  // Responses have no stop sequences.
+  const auto chat =
+      read(Dialect::kOpenAi, R"({"model":"m","messages":[{"role":"system","content":"Be brief."},)"
+                             R"({"role":"user","content":"What is it?"}],"max_tokens":50,"tools":)"
+                             R"([{"type":"function","function":{"name":"f"}}]})");
+  const auto response = read(Dialect::kResponses,
+                             R"({"model":"m","instructions":"Be brief.","input":"What is it?",)"
+                             R"("max_output_tokens":50,"tool_choice":"auto","metadata":{"a":"b"},)"
+                             R"("tools":[{"type":"function","name":"f"}]})");
+  ASSERT_TRUE(chat.ok() && response.ok());
+  EXPECT_EQ(canonical_request(*chat), canonical_request(*response));
   const auto first = read(spellings[0].first, spellings[0].second);
   ASSERT_TRUE(first.ok());
   for (const auto& [dialect, body] : spellings) {
@@ -217,7 +231,7 @@ std::string summary(const ChatAnswer& a, const std::vector<Dialect>& through) {
   std::string out;
   JsonWriter w(out);
   w.begin_object();
-  // Only OpenAI's dialect keeps a refusal apart from the text.
+  // Only OpenAI's dialects keep a refusal apart from the text.
   const bool refusal_apart = !any({kAnthropic, kGemini, kOllama});
   w.field("text", refusal_apart ? a.text : a.text + a.refusal);
   if (refusal_apart) w.field("refusal", a.refusal);
@@ -340,6 +354,104 @@ TEST(Matrix, AnswersComeBackTheSameStreamed) {
       EXPECT_EQ(summary(back, {c.dialect, to}), summary(*answer, {c.dialect, to})) << bytes;
     }
   }
+}
+
+// The events of a response in OpenAI's order, numbered, each item's pieces its final form.
+TEST(Matrix, ResponsesTellEveryEvent) {
+  for (const CorpusAnswer& c : test::corpus_answers()) {
+    SCOPED_TRACE(c.name);
+    const auto answer = make_answer_reader(c.dialect)->whole(c.body);
+    ASSERT_TRUE(answer.ok());
+    net::SseReader events;
+    ASSERT_TRUE(events.feed(write_stream(form_of(Dialect::kResponses, true), *answer)).ok());
+    std::vector<JsonValue> items;
+    std::map<int64_t, std::string> said;
+    std::string order;
+    int64_t number = 0;
+    JsonValue last;
+    while (auto event = events.next()) {
+      const JsonValue v = *JsonValue::parse(event->data);
+      EXPECT_EQ(v["type"].text(), event->event);
+      EXPECT_EQ(v["sequence_number"].integer(), number++);
+      const int64_t place = v["output_index"].integer_or(-1);
+      if (event->event.ends_with(".delta")) said[place] += v["delta"].text();
+      if (event->event == "response.output_item.added") {
+        EXPECT_EQ(place, static_cast<int64_t>(order.size()));
+        order += 'o';
+      }
+      if (event->event == "response.output_item.done") {
+        order[static_cast<size_t>(place)] = 'x';
+        items.push_back(v["item"]);
+        const JsonValue& item = v["item"];
+        std::string all(item["arguments"].text());
+        for (const JsonValue& part : item["content"].items())
+          all += std::string(part["text"].text()) + std::string(part["refusal"].text());
+        for (const JsonValue& part : item["summary"].items()) all += part["text"].text();
+        EXPECT_EQ(said[place], all);
+      }
+      if (number <= 2) {
+        EXPECT_EQ(event->event, number == 1 ? "response.created" : "response.in_progress");
+      }
+      last = v;
+    }
+    EXPECT_EQ(order.find('o'), std::string::npos) << order;
+    EXPECT_EQ(last["type"].text(),
+              answer->complete() ? "response.completed" : "response.incomplete");
+    ASSERT_EQ(last["response"]["output"].size(), items.size());
+    EXPECT_EQ(last["response"].dump(), write_answer(form_of(Dialect::kResponses, false), *answer));
+  }
+}
+
+// What one provider signed comes back to it from any client, and is sent to no other.
+TEST(Matrix, SignaturesFindTheirWayBackAndGoNowhereElse) {
+  const auto claude =
+      make_answer_reader(Dialect::kAnthropic)
+          ->whole(
+              R"({"id":"m","type":"message","role":"assistant","model":"c","content":[{"type":"thinking",)"
+              R"("thinking":"hm","signature":"EqQB"},{"type":"text","text":"yes"}],"stop_reason":"end_turn",)"
+              R"("usage":{"input_tokens":5,"output_tokens":7}})");
+  ASSERT_TRUE(claude.ok());
+  const auto response =
+      *JsonValue::parse(write_answer(form_of(Dialect::kResponses, false), *claude));
+  EXPECT_EQ(response["output"][0]["encrypted_content"].text(), "anthropic:EqQB");
+  const auto again = read(Dialect::kResponses,
+                          R"({"model":"m","max_output_tokens":9,"input":[{"role":"user","content":)"
+                          R"("hi"},)" +
+                              response["output"][0].dump() + "," + response["output"][1].dump() +
+                              R"(,{"role":"user","content":"go"}]})");
+  ASSERT_TRUE(again.ok());
+  for (const Dialect to : kTargets) {
+    const auto out = write_request(target_of(to), *again);
+    ASSERT_TRUE(out.ok());
+    EXPECT_EQ(out->find("EqQB") != std::string::npos, to == Dialect::kAnthropic) << *out;
+    EXPECT_EQ(out->find("anthropic:"), std::string::npos) << *out;
+  }
+  const auto gemini =
+      make_answer_reader(Dialect::kGemini)
+          ->whole(R"({"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{}},)"
+                  R"("thoughtSignature":"CpwB"}]},"finishReason":"STOP"}]})");
+  ASSERT_TRUE(gemini.ok());
+  const auto chat = *JsonValue::parse(write_answer(form_of(Dialect::kOpenAi, false), *gemini));
+  EXPECT_EQ(chat["choices"][0]["message"]["tool_calls"][0]["extra_content"].dump(),
+            R"({"google":{"thought_signature":"CpwB"}})");
+  // Reasoning that Gemini signed, shown to a client of Anthropic's, is no signature of Claude's.
+  const auto thought =
+      make_answer_reader(Dialect::kGemini)
+          ->whole(
+              R"({"candidates":[{"content":{"parts":[{"text":"hm","thought":true,"thoughtSignature":"CpwB"},)"
+              R"({"text":"yes"}]},"finishReason":"STOP"}]})");
+  ASSERT_TRUE(thought.ok());
+  const auto message =
+      *JsonValue::parse(write_answer(form_of(Dialect::kAnthropic, false), *thought));
+  EXPECT_EQ(message["content"][0]["signature"].text(), "gemini:CpwB");
+  const auto back = read(Dialect::kAnthropic,
+                         R"({"model":"m","max_tokens":9,"messages":[{"role":"user","content":)"
+                         R"("hi"},{"role":"assistant","content":)" +
+                             message["content"].dump() + R"(},{"role":"user","content":"go"}]})");
+  ASSERT_TRUE(back.ok());
+  const auto openai = write_request(target_of(Dialect::kOpenAi), *back);
+  ASSERT_TRUE(openai.ok());
+  EXPECT_EQ(openai->find("CpwB"), std::string::npos);
 }
 
 // A cached answer replayed as a stream passes the same reader as a real one, and has the same

@@ -6,6 +6,7 @@
 #include "ai/gateway/answer.h"
 #include "ai/gateway/books.h"
 #include "ai/gateway/call.h"
+#include "ai/gateway/conversation.h"
 #include "ai/gateway/core.h"
 #include "ai/gateway/embeddings.h"
 #include "ai/gateway/lookup.h"
@@ -48,7 +49,8 @@ class Shard final : public GatewayShard {
       co_return;
     }
     const ClientWishes wishes = read_wishes(context.headers);
-    const bool plain = wishes.plain();
+    // A response is told under an id of its own each time, so it cannot be a body seen before.
+    const bool plain = wishes.plain() && route.dialect != Dialect::kResponses;
     const bool paced = wishes.replay_paced.value_or(core_->settings.replay_paced);
     // The quick way: this very body was answered before.
     if (plain && core_->settings.cache_enabled) {
@@ -189,6 +191,14 @@ class Shard final : public GatewayShard {
     return side_.ollama(std::move(request), std::move(cancel));
   }
 
+  net::Task<Result<std::optional<StoredResponse>>> kept_response(std::string tenant,
+                                                                 std::string id) override {
+    return conversations_.get(std::move(tenant), std::move(id));
+  }
+  net::Task<Result<bool>> delete_response(std::string tenant, std::string id) override {
+    return conversations_.erase(std::move(tenant), std::move(id));
+  }
+
   net::Task<Result<RouteReport>> route(CallContext context, ChatRoute where,
                                        std::string body) override {
     const ClientWishes wishes = read_wishes(context.headers);
@@ -281,6 +291,15 @@ class Shard final : public GatewayShard {
       redacted = books.redacted(body);
       body = redacted;
     }
+    const std::string_view asked = body;
+    std::string expanded;
+    if (route.dialect == Dialect::kResponses) {
+      std::variant<std::string, Failure> done =
+          co_await conversations_.expand(std::string(context.tenant), std::string(body));
+      if (auto* failure = std::get_if<Failure>(&done)) co_return std::move(*failure);
+      expanded = std::move(std::get<std::string>(done));
+      body = expanded;
+    }
     auto request = read_request(route.dialect, body, route.model, route.stream);
     if (!request.ok())
       co_return Failure{400, "invalid_request_error", "", request.error().message(), {}};
@@ -292,6 +311,8 @@ class Shard final : public GatewayShard {
     p.form.include_usage = request->include_usage;
     p.form.list = route.list;
     p.form.model = request->model;
+    if (route.dialect == Dialect::kResponses)
+      conversations_.prepare(p.form, std::string(context.tenant), asked, expanded);
     p.request = std::make_shared<const ChatRequest>(std::move(*request));
     const RouteWishes where = read_route_wishes(context);
     if (!where.problem.empty())
@@ -339,6 +360,7 @@ class Shard final : public GatewayShard {
   Caller caller_;
   Embeddings embeddings_;
   SideCalls side_{*core_, *client_, resolver_};
+  Conversations conversations_{*core_};
   TaskGroup tasks_;  // last: its frames refer to all of the above
 };
 

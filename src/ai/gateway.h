@@ -35,6 +35,7 @@
 #include "ai/dialect/embed.h"
 #include "ai/keys.h"
 #include "ai/provider.h"
+#include "ai/response_store.h"
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/metrics.h"
@@ -91,7 +92,7 @@ class Gateway {
   virtual ~Gateway() = default;
   virtual CacheStats cache_stats() const = 0;
   virtual Books& books() = 0;  // what it counts and how it decides
-  virtual void flush() = 0;  // what is to be written to disk is written
+  virtual void flush() = 0;    // what is to be written to disk is written
   // For the cache's own routes. What it does may wait for the disk: not on a loop's thread.
   virtual CacheAdmin cache_admin() = 0;
   virtual void cache_import(const RecordPtr& record) = 0;  // may wait for the disk
@@ -169,6 +170,10 @@ class GatewayShard {
                                 std::string_view body, ResponseSink& sink) = 0;
   virtual net::Task<void> count_tokens(CallContext context, ChatRoute route, std::string_view body,
                                        ResponseSink& sink) = 0;
+  // What is kept of OpenAI's responses.
+  virtual net::Task<Result<std::optional<StoredResponse>>> kept_response(std::string tenant,
+                                                                         std::string id) = 0;
+  virtual net::Task<Result<bool>> delete_response(std::string tenant, std::string id) = 0;
   // What only Ollama has: its lists of models.
   virtual net::Task<Result<RawAnswer>> ollama(RawRequest request, net::CancelToken cancel) = 0;
 

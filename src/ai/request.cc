@@ -91,13 +91,13 @@ class Canonical {
     close(']');
   }
   // By name: two spellings may differ in order.
-  void extra(const ExtraValues& members) {
+  void extra(const ExtraValues& members, std::string_view name = "+") {
     if (members.empty()) return;
     std::vector<const std::pair<std::string, JsonValue>*> sorted;
     for (const auto& member : members) sorted.push_back(&member);
     std::stable_sort(sorted.begin(), sorted.end(),
                      [](const auto* a, const auto* b) { return a->first < b->first; });
-    key("+");
+    key(name);
     open('{');
     for (const auto* member : sorted) field(member->first, member->second);
     close('}');
@@ -300,6 +300,7 @@ std::string canonical_request(const ChatRequest& r) {
   c.field("top_logprobs", r.top_logprobs);
   if (r.choices != 1) c.field("choices", std::optional<int64_t>(r.choices));
   c.extra(r.extra);
+  c.extra(r.hints, "~");
   c.close('}');
   return std::move(c.out);
 }

@@ -127,6 +127,9 @@ struct ChatRequest {
   int64_t choices = 1;
   std::vector<std::string> stop;
   ExtraValues extra;  // that may change the answer
+  // That may, too, but only wish for a manner of it: left out, not refused, where a target has no
+  // such wish.
+  ExtraValues hints;
   // That cannot: the user's id, metadata, service tier. Not part of the key.
   ExtraValues aside;
 

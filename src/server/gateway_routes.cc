@@ -70,6 +70,9 @@ ai::ChatRoute route_of(Dialect dialect) {
 Task<void> post_openai_chat(Call call) {
   return chat(std::move(call), route_of(Dialect::kOpenAi));
 }
+Task<void> post_responses(Call call) {
+  return chat(std::move(call), route_of(Dialect::kResponses));
+}
 Task<void> post_messages(Call call) {
   return chat(std::move(call), route_of(Dialect::kAnthropic));
 }
@@ -132,6 +135,98 @@ Task<void> post_ollama_embed(Call call) {
 }
 Task<void> post_ollama_embeddings(Call call) {
   return embed(std::move(call), ai::EmbedForm::kOllamaOld);
+}
+
+// --- Kept responses ----------------------------------------------------------------------------
+
+std::string tenant_of(const Call& call) {
+  return call.caller.key ? call.caller.key->tenant : "local";
+}
+
+Task<void> respond_no_response(Call& call) {
+  ai::AnswerError missing;
+  missing.status = 404;
+  missing.type = "invalid_request_error";
+  missing.message = "Response with id '" + call.id + "' not found.";
+  co_await respond_json(call.exchange, ai::write_error(Dialect::kResponses, missing), 404);
+}
+
+// The response; nothing when that was told already.
+Task<std::optional<ai::StoredResponse>> kept(Call& call) {
+  auto found = co_await call.shard.gateway->kept_response(tenant_of(call), call.id);
+  if (!found.ok()) {
+    co_await respond_problem(call.exchange, std::move(found).error());
+    co_return std::nullopt;
+  }
+  if (!*found) co_await respond_no_response(call);
+  co_return std::move(*found);
+}
+
+Task<void> get_response(Call call) {
+  if (call.exchange.request().query().find("stream=true") != std::string_view::npos) {
+    co_await respond_refusal(call.exchange, 400, "Bad Request",
+                             "a kept response is given whole: leave 'stream' out");
+    co_return;
+  }
+  auto response = co_await kept(call);
+  if (response) co_await respond_json(call.exchange, std::move(response->response));
+}
+
+Task<void> delete_response(Call call) {
+  auto gone = co_await call.shard.gateway->delete_response(tenant_of(call), call.id);
+  if (!gone.ok()) {
+    co_await respond_problem(call.exchange, std::move(gone).error());
+  } else if (!*gone) {
+    co_await respond_no_response(call);
+  } else {
+    std::string out;
+    JsonWriter w(out);
+    w.begin_object().field("id", call.id).field("object", "response").field("deleted", true);
+    w.end_object();
+    co_await respond_json(call.exchange, std::move(out));
+  }
+}
+
+// All that was said before the answer, the newest first, as OpenAI lists it.
+Task<void> get_input_items(Call call) {
+  const auto response = co_await kept(call);
+  if (!response) co_return;
+  const auto list = JsonValue::parse("[" + response->input + "]");
+  std::vector<std::string> items;
+  if (list.ok()) {
+    for (size_t i = list->size(); i > 0; --i) {
+      std::string item;
+      JsonWriter w(item);
+      const JsonValue& v = (*list)[i - 1];
+      w.begin_object();
+      if (v["id"].is_null())
+        w.field("id", "item" + call.id.substr(std::min<size_t>(4, call.id.size())) + "_" +
+                          std::to_string(i - 1));
+      if (v["type"].is_null()) w.field("type", "message");
+      for (const auto& [name, value] : v.members()) {
+        w.key(name);
+        value.write(w);
+      }
+      w.end_object();
+      items.push_back(std::move(item));
+    }
+  }
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object().field("object", "list").key("data").begin_array();
+  for (const std::string& item : items) w.raw(item);
+  w.end_array();
+  for (const char* name : {"first_id", "last_id"}) {
+    w.key(name);
+    const auto& at = name == std::string_view("first_id") ? items.begin() : items.end() - 1;
+    if (items.empty()) {
+      w.null();
+    } else {
+      w.value(JsonValue::parse(*at).value()["id"].text());
+    }
+  }
+  w.field("has_more", false).end_object();
+  co_await respond_json(call.exchange, std::move(out));
 }
 
 // --- Models ------------------------------------------------------------------------------------
@@ -342,6 +437,17 @@ std::span<const Route> gateway_routes() {
           "A chat completion, as OpenAI's API (with \"stream\": true an event stream)", "",
           "ChatRequest", kJson, "ChatAnswer"},
          post_openai_chat},
+        {{"POST", "/v1/responses", "gateway",
+          "A response, as OpenAI's API (with \"stream\": true an event stream)", "", "", kJson, ""},
+         post_responses},
+        {{"GET", "/v1/responses/{id}", "gateway", "A response of the last 30 days, as OpenAI's API",
+          "", "", kJson, ""},
+         get_response},
+        {{"DELETE", "/v1/responses/{id}", "gateway", "Forgets a response", "", "", kJson, ""},
+         delete_response},
+        {{"GET", "/v1/responses/{id}/input_items", "gateway",
+          "What was said before a response, the newest first", "", "", kJson, ""},
+         get_input_items},
         {{"POST", "/v1/embeddings", "gateway", "Embeddings, as OpenAI's API", "", "", kJson, ""},
          post_openai_embeddings},
         {{"POST", "/v1/messages", "gateway",

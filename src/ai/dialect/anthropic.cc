@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "ai/dialect/parts.h"
 #include "base/json.h"
 
 namespace samplemind::ai {
@@ -161,7 +162,7 @@ std::string write_anthropic_answer(const ChatAnswer& a) {
       case Kind::kReasoning:
         w.begin_object().field("type", "thinking");
         w.field("thinking", slice(a.reasoning, reasoning, b.size));
-        w.field("signature", b.signature);
+        w.field("signature", told_signature("anthropic", b.signature));
         break;
       case Kind::kRedacted:
         w.begin_object().field("type", "redacted_thinking").field("data", b.data);
@@ -324,7 +325,8 @@ void AnthropicStreamWriter::delta(std::string& out, const ChatAnswer& head, cons
   if (!d.reasoning.empty() || (d.text.empty() && d.tools.empty() && !d.signature.empty()))
     text_like(out, Kind::kReasoning, d);
   if (open_ == Kind::kReasoning && !d.signature.empty() && d.text.empty())
-    block_delta(out, blocks_ - 1, "signature_delta", "signature", d.signature);
+    block_delta(out, blocks_ - 1, "signature_delta", "signature",
+                told_signature("anthropic", d.signature));
   if (!d.text.empty()) text_like(out, Kind::kText, d);
   if (!d.refusal.empty()) {
     ChatDelta refusal;
@@ -392,7 +394,7 @@ void AnthropicReader::block_start(const JsonValue& v, ChatDelta& d) {
     d.text = v["text"].string_or("");
   } else if (kind_ == "thinking") {
     d.reasoning = v["thinking"].string_or("");
-    d.signature = v["signature"].string_or("");
+    d.signature = marked_signature("anthropic", v["signature"].string_or(""));
   } else if (kind_ == "redacted_thinking") {
     d.redacted = v["data"].string_or("");
   } else if (kind_ == "tool_use") {
@@ -411,7 +413,7 @@ void AnthropicReader::block_delta(const JsonValue& v, ChatDelta& d) {
   } else if (type == "thinking_delta") {
     d.reasoning = v["thinking"].string_or("");
   } else if (type == "signature_delta") {
-    d.signature = v["signature"].string_or("");
+    d.signature = marked_signature("anthropic", v["signature"].string_or(""));
   } else if (type == "input_json_delta" && kind_ == "tool_use") {
     const std::string piece = v["partial_json"].string_or("");
     said_ |= !piece.empty();

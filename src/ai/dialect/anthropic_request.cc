@@ -63,6 +63,7 @@ Result<Part> read_block(JsonValue v, std::string_view where) {
     p.kind = Kind::kReasoning;
     text("thinking", p.text);
     text("signature", p.signature);
+    p.signature = marked_signature("anthropic", std::move(p.signature));
     keep_others(p.extra, members, {"type", "thinking", "signature", "cache_control"});
   } else if (type == "redacted_thinking") {
     p.kind = Kind::kRedacted;
@@ -342,7 +343,7 @@ Result<void> write_block(JsonWriter& w, const Part& p) {
       if (!p.media.name.empty()) w.field("title", p.media.name);
       break;
     case Kind::kReasoning:
-      w.field("type", "thinking").field("thinking", p.text).field("signature", p.signature);
+      w.field("type", "thinking").field("thinking", p.text).field("signature", own_signature("anthropic", p.signature));
       break;
     case Kind::kRedacted:
       w.field("type", "redacted_thinking").field("data", p.text);
@@ -368,7 +369,7 @@ Result<void> write_block(JsonWriter& w, const Part& p) {
 
 // Reasoning that nobody signed is not taken back; empty texts are not taken at all.
 bool goes_out(const Part& p) {
-  if (p.kind == Kind::kReasoning) return !p.signature.empty();
+  if (p.kind == Kind::kReasoning) return !own_signature("anthropic", p.signature).empty();
   return (p.kind != Kind::kText && p.kind != Kind::kRefusal) || !p.text.empty();
 }
 

@@ -4,6 +4,7 @@
 #include "ai/dialect/gemini.h"
 #include "ai/dialect/ollama.h"
 #include "ai/dialect/openai.h"
+#include "ai/dialect/responses.h"
 
 namespace samplemind::ai {
 
@@ -17,8 +18,9 @@ Result<ChatRequest> read_request(Dialect dialect, std::string_view body, std::st
     case Dialect::kOllama:
     case Dialect::kOllamaGenerate:
       return read_ollama_request(body, dialect == Dialect::kOllamaGenerate);
-    case Dialect::kOpenAi:
     case Dialect::kResponses:
+      return read_responses_request(body);
+    case Dialect::kOpenAi:
     case Dialect::kCompletions:
       break;
   }
@@ -34,8 +36,9 @@ std::string write_answer(const Form& form, const ChatAnswer& answer) {
     case Dialect::kOllama:
     case Dialect::kOllamaGenerate:
       return write_ollama_answer(form, answer);
-    case Dialect::kOpenAi:
     case Dialect::kResponses:
+      return write_responses_answer(form, answer);
+    case Dialect::kOpenAi:
     case Dialect::kCompletions:
       break;
   }
@@ -83,8 +86,9 @@ std::unique_ptr<StreamWriter> make_stream_writer(const Form& form) {
     case Dialect::kOllama:
     case Dialect::kOllamaGenerate:
       return std::make_unique<OllamaStreamWriter>(form);
-    case Dialect::kOpenAi:
     case Dialect::kResponses:
+      return std::make_unique<ResponsesStreamWriter>(form);
+    case Dialect::kOpenAi:
     case Dialect::kCompletions:
       break;
   }
@@ -124,6 +128,8 @@ std::unique_ptr<AnswerReader> make_answer_reader(Dialect dialect) {
     case Dialect::kOllama:
     case Dialect::kOllamaGenerate:
       return std::make_unique<OllamaReader>();
+    case Dialect::kResponses:
+      return std::make_unique<ResponsesReader>();
     default:
       return std::make_unique<OpenAiReader>();
   }

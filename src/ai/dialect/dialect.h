@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,8 @@
 
 namespace samplemind::ai {
 
+struct ResponseEcho;  // dialect/responses.h
+
 // How a client wants its answer.
 struct Form {
   Dialect dialect = Dialect::kOpenAi;
@@ -24,6 +27,10 @@ struct Form {
   bool include_usage = false;  // OpenAI's extra last chunk
   bool list = false;           // Gemini's stream as one JSON list instead of events
   std::string model;           // as the client named it, for dialects that repeat it
+  // Of OpenAI's responses: what the answer repeats of its request.
+  std::shared_ptr<const ResponseEcho> echo = nullptr;
+  // Called with the complete answer before its last bytes are written; may be empty.
+  std::function<void(const ChatAnswer&)> on_complete = nullptr;
 };
 
 // A failure as it is told; each dialect has its own shape.

@@ -5,6 +5,7 @@
 #include <array>
 #include <cctype>
 
+#include "ai/dialect/parts.h"
 #include "base/json.h"
 
 namespace samplemind::ai {
@@ -114,7 +115,7 @@ std::string_view finish_word(const std::string& finish, const std::string& detai
 void write_text(JsonWriter& w, std::string_view text, bool thought, const std::string& signature) {
   w.begin_object().field("text", text);
   if (thought) w.field("thought", true);
-  if (!signature.empty()) w.field("thoughtSignature", signature);
+  if (!signature.empty()) w.field("thoughtSignature", told_signature("gemini", signature));
   w.end_object();
 }
 
@@ -129,7 +130,8 @@ void write_call(JsonWriter& w, const ToolCall& t) {
     w.begin_object().field("input", t.arguments).end_object();
   }
   w.end_object();
-  if (!t.signature.empty()) w.field("thoughtSignature", t.signature);
+  if (!t.signature.empty())
+    w.field("thoughtSignature", told_signature("gemini", t.signature));
   w.end_object();
 }
 
@@ -322,7 +324,8 @@ Result<ChatDelta> GeminiReader::read(const JsonValue& v) {
     choices = std::max(choices, index + 1);
     if (index != 0) continue;
     for (const JsonValue& p : c["content"]["parts"].items()) {
-      const std::string signature = p["thoughtSignature"].string_or("");
+      const std::string signature =
+          marked_signature("gemini", p["thoughtSignature"].string_or(""));
       if (p["functionCall"].is_object()) {
         const JsonValue& f = p["functionCall"];
         // Calls of later turns must have other names: the answer's own is part of them.
@@ -393,7 +396,7 @@ Result<ChatAnswer> GeminiReader::whole(std::string_view body) {
       if (call < all.tools.size()) d.tools.push_back(all.tools[call++]);
     } else if (p["text"].is_string()) {
       (p["thought"].bool_or(false) ? d.reasoning : d.text) = std::string(p["text"].text());
-      d.signature = p["thoughtSignature"].string_or("");
+      d.signature = marked_signature("gemini", p["thoughtSignature"].string_or(""));
     } else {
       d.other = p.dump();
     }

@@ -75,6 +75,7 @@ Part read_part(JsonValue v) {
       thought = value.bool_or(false);
     } else if (name == "thoughtSignature") {
       (void)take(value, p.signature);
+      p.signature = marked_signature("gemini", std::move(p.signature));
     } else if (name == "inlineData" || name == "fileData") {
       JsonValue::Object data = members_of(value);
       for (auto& [key, inner] : data) {
@@ -448,8 +449,8 @@ Result<void> write_part(JsonWriter& w, const Part& p, bool wants_signature) {
     default:
       return cannot_express(kMe, "a part of type '" + p.name + "'");
   }
-  if (!p.signature.empty()) {
-    w.field("thoughtSignature", p.signature);
+  if (const auto own = own_signature("gemini", p.signature); !own.empty()) {
+    w.field("thoughtSignature", own);
   } else if (wants_signature) {
     w.field("thoughtSignature", kNoSignature);
   }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "ai/dialect/parts.h"
+
 namespace samplemind::ai {
 
 namespace {
@@ -123,7 +125,8 @@ void write_tool(JsonWriter& w, const ToolCall& t, std::optional<size_t> index) {
   w.field(t.custom ? "input" : "arguments", t.arguments).end_object();
   if (!t.signature.empty()) {
     w.key("extra_content").begin_object().key("google").begin_object();
-    w.field("thought_signature", t.signature).end_object().end_object();
+    w.field("thought_signature", told_signature("gemini", t.signature));
+    w.end_object().end_object();
   }
   w.end_object();
 }
@@ -131,7 +134,7 @@ void write_tool(JsonWriter& w, const ToolCall& t, std::optional<size_t> index) {
 // Signed reasoning, as LiteLLM writes it: a client that gives it back lets the model go on from it.
 void write_thinking(JsonWriter& w, std::string_view text, std::string_view signature) {
   w.begin_object().field("type", "thinking").field("thinking", text);
-  w.field("signature", signature).end_object();
+  w.field("signature", told_signature("anthropic", signature)).end_object();
 }
 void write_redacted(JsonWriter& w, std::string_view data) {
   w.begin_object().field("type", "redacted_thinking").field("data", data).end_object();
@@ -162,7 +165,8 @@ ToolCall read_tool(const JsonValue& t) {
   call.id = t["id"].string_or("");
   call.name = body["name"].string_or("");
   call.arguments = body[call.custom ? "input" : "arguments"].string_or("");
-  call.signature = t["extra_content"]["google"]["thought_signature"].string_or("");
+  call.signature =
+      marked_signature("gemini", t["extra_content"]["google"]["thought_signature"].string_or(""));
   return call;
 }
 

@@ -129,7 +129,8 @@ Part read_tool_call(JsonValue v) {
       keep_others(p.extra, body, {"name", "arguments", "input"}, name);
     } else if (name == "extra_content") {
       // Google's place for the signature of a call, in its own OpenAI-compatible form.
-      p.signature = std::string(value["google"]["thought_signature"].text());
+      p.signature =
+          marked_signature("gemini", std::string(value["google"]["thought_signature"].text()));
     } else if (name == "type" && (value.text() == "function" || value.text() == "custom")) {
       value = JsonValue();  // the member beside it says the same
     }
@@ -144,7 +145,7 @@ void read_thinking_blocks(JsonValue v, std::vector<Part>& parts) {
     Part p;
     p.kind = each["type"].text() == "redacted_thinking" ? Kind::kRedacted : Kind::kReasoning;
     p.text = std::string(p.kind == Kind::kRedacted ? each["data"].text() : each["thinking"].text());
-    p.signature = std::string(each["signature"].text());
+    p.signature = marked_signature("anthropic", std::string(each["signature"].text()));
     parts.push_back(std::move(p));
   }
 }
@@ -452,9 +453,9 @@ void write_tool_call(JsonWriter& w, const Part& p) {
   w.key(p.custom ? "custom" : "function").begin_object().field("name", p.name);
   w.field(p.custom ? "input" : "arguments", p.text.empty() && !p.custom ? "{}" : p.text);
   w.end_object();
-  if (!p.signature.empty()) {
+  if (const auto own = own_signature("gemini", p.signature); !own.empty()) {
     w.key("extra_content").begin_object().key("google").begin_object();
-    w.field("thought_signature", p.signature).end_object().end_object();
+    w.field("thought_signature", own).end_object().end_object();
   }
   w.end_object();
 }
@@ -572,7 +573,10 @@ void write_format(JsonWriter& w, const OutputFormat& f) {
 
 Result<std::string> write_openai_request(const ChatRequest& r, std::string_view model, bool stream,
                                          bool official) {
-  SM_CHECK_OK(refuse_extra(kMe, r.extra, "the parameter"));
+  // Members that OpenAI's own dialects share.
+  const bool verbosity = r.dialect == Dialect::kResponses;
+  SM_CHECK_OK(verbosity ? refuse_extra(kMe, r.extra, "the parameter", {"verbosity"})
+                        : refuse_extra(kMe, r.extra, "the parameter"));
   if (official && r.top_k) return cannot_express(kMe, "the parameter 'top_k'");
   std::string out;
   out.reserve(r.body.size() + 256);
@@ -605,6 +609,11 @@ Result<std::string> write_openai_request(const ChatRequest& r, std::string_view 
             r.reasoning.effort == "max" ? std::string("xhigh") : r.reasoning.effort);
   } else if (r.reasoning.budget) {
     w.field("reasoning_effort", effort_of_budget(*r.reasoning.budget));
+  }
+  for (const auto& [name, value] : r.extra) {
+    if (!verbosity || name != "verbosity") continue;
+    w.key(name);
+    value.write(w);
   }
   if (stream) {
     w.field("stream", true);

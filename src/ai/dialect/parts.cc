@@ -206,6 +206,27 @@ void link_tools(std::vector<Message>& messages) {
   }
 }
 
+std::string marked_signature(std::string_view owner, std::string signature) {
+  if (signature.empty() || signature.find(':') != std::string::npos) return signature;
+  return std::string(owner) + ":" + signature;
+}
+
+std::string_view unmarked_signature(std::string_view signature) {
+  const size_t colon = signature.find(':');
+  return colon == std::string_view::npos ? signature : signature.substr(colon + 1);
+}
+
+std::string_view own_signature(std::string_view owner, std::string_view signature) {
+  const size_t colon = signature.find(':');
+  if (colon != std::string_view::npos && signature.substr(0, colon) != owner) return {};
+  return unmarked_signature(signature);
+}
+
+std::string told_signature(std::string_view owner, std::string_view signature) {
+  const std::string_view own = own_signature(owner, signature);
+  return std::string(own.empty() ? signature : own);
+}
+
 std::string effort_of_budget(int64_t tokens) {
   if (tokens < 0) return "medium";
   return tokens <= 1024 ? "low" : tokens <= 8192 ? "medium" : "high";

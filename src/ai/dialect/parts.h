@@ -64,6 +64,19 @@ std::string failed_text(std::string text);
 // belongs to its n-th call that has none yet.
 void link_tools(std::vector<Message>& messages);
 
+// Signatures of reasoning are their provider's alone: inside, each carries its mark ("gemini:CpwB",
+// no base64 holds a colon). Each place for one in a dialect has an owner, whose signatures stand
+// there without the mark. A foreign one is told to a client with it, so that it finds its way back,
+// and is never sent to another provider.
+inline constexpr std::string_view kRedactedMark = "anthropic.redacted:";
+// As it is kept: one without a mark is the owner's of the place where it stood.
+std::string marked_signature(std::string_view owner, std::string signature);
+std::string_view unmarked_signature(std::string_view signature);
+// For a client, at a place of `owner`.
+std::string told_signature(std::string_view owner, std::string_view signature);
+// For an upstream of `owner`: empty when it is another's.
+std::string_view own_signature(std::string_view owner, std::string_view signature);
+
 // Effort from a budget of reasoning tokens and the reverse, by the bounds in docs/dialects.md.
 std::string effort_of_budget(int64_t tokens);
 int64_t budget_of_effort(std::string_view effort);

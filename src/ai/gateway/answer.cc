@@ -70,6 +70,7 @@ net::Task<void> render_hit(GatewayCore& core, const CacheRecord& r_in, CacheStat
     headers.add("x-samplemind-saved-microusd", std::to_string(r_in.cost_microusd));
     core.saved_microusd_total.add(static_cast<uint64_t>(r_in.cost_microusd));
   }
+  if (form.on_complete) form.on_complete(r_in.answer);
   if (form.stream) {
     headers.add("cache-control", "no-cache");
     if (paced) {
@@ -116,6 +117,7 @@ net::Task<void> whole_flight(const Plan& p, FlightPtr flight, CacheState state,
   } else if (flight->cost_microusd) {
     headers.add("x-samplemind-cost-microusd", std::to_string(*flight->cost_microusd));
   }
+  if (p.form.on_complete) p.form.on_complete(flight->answer);
   // What came whole in the client's own dialect passes as it came.
   const bool native = !flight->native_body.empty() && flight->native == p.form.dialect;
   const std::string body = native ? flight->native_body : write_answer(p.form, flight->answer);
@@ -143,6 +145,7 @@ net::Task<void> stream_flight(const Plan& p, FlightPtr flight, CacheState state,
     for (; read < flight->deltas.size() && events.size() < kWriteMax; ++read)
       writer->delta(events, flight->answer, flight->deltas[read]);
     const bool done = flight->done && read == flight->deltas.size();
+    if (done && !flight->error && p.form.on_complete) p.form.on_complete(flight->answer);
     if (done && flight->error) {
       // After content: one error event and no terminal marker.
       writer->error(events, to_answer_error(to_failure(*flight->error)));

@@ -140,6 +140,7 @@ void GatewayCore::cache_import(const RecordPtr& record) {
 void GatewayCore::flush() {
   if (disk) disk->flush();
   books_->ledger->flush();
+  responses->flush();
 }
 
 Result<std::shared_ptr<Gateway>> Gateway::create(const Config& config,
@@ -193,6 +194,9 @@ Result<std::shared_ptr<Gateway>> Gateway::create(const Config& config,
   }
   auto core = std::make_shared<GatewayCore>(config, metrics, clock);
   SM_TRY(core->books_, Books::open(config, data_folder, metrics, clock));
+  SM_TRY(
+      core->responses,
+      ResponseStore::open(data_folder.empty() ? data_folder : data_folder / "responses.db", clock));
   if (core->settings.cache_enabled) core->redis = std::move(redis);
   const uint64_t disk_bytes = config.bytes("cache.disk");
   if (core->settings.cache_enabled && disk_bytes > 0 && !cache_folder.empty()) {

@@ -18,6 +18,7 @@
 #include "ai/gateway/flights.h"
 #include "ai/gateway/negative.h"
 #include "ai/gateway/text_flights.h"
+#include "ai/response_store.h"
 #include "base/thread_pool.h"
 #include "net/client.h"
 
@@ -69,7 +70,8 @@ class GatewayCore final : public Gateway {
   std::unique_ptr<DiskCache> disk;
   std::optional<RedisCacheOptions> redis;  // each shard has its own connections
   RedisCounters redis_counters;
-  std::unique_ptr<Books> books_;  // never null once made
+  std::unique_ptr<Books> books_;             // never null once made
+  std::unique_ptr<ResponseStore> responses;  // likewise
   NegativeCache negative;
   FlightTable flights;
   TextFlights text_flights;
