@@ -1,11 +1,12 @@
-// Vercel's `ai` with @ai-sdk/openai, by chat completions.
+// Vercel's `ai` with @ai-sdk/openai: by responses, which is its default, or by chat completions (ai_chat.js).
 'use strict';
 const {generateText, streamText, Output, embedMany, tool, jsonSchema} = require('ai');
 const {createOpenAI} = require('@ai-sdk/openai');
 const {url, model, slow, embedding, png, limit, parameters, schema, run, failure} = require('./steps.js');
 
 const provider = createOpenAI({baseURL: url + '/v1', apiKey: 'any'});
-const settings = {model: provider.chat(model), maxRetries: 0, maxOutputTokens: limit};
+const named = (name) => process.env.AI_API === 'chat' ? provider.chat(name) : provider(name);
+const settings = {model: named(model), maxRetries: 0, maxOutputTokens: limit};
 const user = (content) => ({role: 'user', content});
 const tools = Object.fromEntries(['first', 'second'].map((name) => [name, tool({description: 'd', inputSchema: jsonSchema(parameters)})]));
 
@@ -43,11 +44,11 @@ run({
   async embeddings() {
     return (await embedMany({model: provider.textEmbeddingModel(embedding), values: ['a', 'b']})).embeddings;
   },
-  error: () => failure(() => generateText({...settings, model: provider.chat('no-such-model'), prompt: 'x'}),
+  error: () => failure(() => generateText({...settings, model: named('no-such-model'), prompt: 'x'}),
                        (e) => ({status: e.statusCode, message: e.message, kind: e.constructor.name})),
   async cancel() {
     const leave = new AbortController();
-    const r = streamText({...settings, model: provider.chat(slow), prompt: 'leave', abortSignal: leave.signal});
+    const r = streamText({...settings, model: named(slow), prompt: 'leave', abortSignal: leave.signal});
     for await (const piece of r.textStream) if (piece) leave.abort();
     return true;
   },

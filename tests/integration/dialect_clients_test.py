@@ -17,6 +17,18 @@ class Clients(ClientCase):
     def test_openai_over_ollama(self):
         self.over("py_openai.py", "ollama", "embeddings")
 
+    def test_responses_over_anthropic(self):
+        self.over("py_responses.py", "anthropic", "kept")
+
+    def test_responses_over_gemini(self):
+        self.over("py_responses.py", "gemini")
+
+    def test_responses_over_ollama(self):
+        self.over("py_responses.py", "ollama")
+
+    def test_responses_over_openai(self):
+        self.over("py_responses.py", "openai", "kept")
+
     def test_anthropic_over_openai(self):
         out = self.over("py_anthropic.py", "openai", "models,count,refused")
         self.assertEqual(out["error"]["type"], "not_found_error")

@@ -31,14 +31,26 @@ class JsClients(ClientCase):
     def test_gemini_over_anthropic(self):
         self.over("gemini.js", "anthropic")
 
+    def test_responses_over_anthropic(self):
+        self.over("responses.js", "anthropic", "kept")
+
+    def test_responses_over_gemini(self):
+        self.over("responses.js", "gemini")
+
+    def test_responses_over_ollama(self):
+        self.over("responses.js", "ollama")
+
     def test_ai_over_anthropic(self):
         self.over("ai.js", "anthropic")
 
     def test_ai_over_gemini(self):
         self.over("ai.js", "gemini", "embeddings")
 
-    def test_ai_over_ollama(self):
-        self.over("ai.js", "ollama", "embeddings")
+    def test_ai_by_chat_over_ollama(self):
+        self.over("ai_chat.js", "ollama", "embeddings")
+
+    def test_ai_by_chat_over_anthropic(self):
+        self.over("ai_chat.js", "anthropic")
 
 
 if __name__ == "__main__":

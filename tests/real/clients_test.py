@@ -5,10 +5,10 @@ import sys
 import unittest
 
 import harness
-from client_case import STOPS, ClientCase
+from client_case import STOPS, ClientCase, client_of
 from ollama import MODEL, OllamaServer
 
-CUT = {"openai": "length", "anthropic": "max_tokens", "gemini": "MAX_TOKENS", "ollama": "length", "ai": "length"}
+CUT = {"openai": "length", "anthropic": "max_tokens", "gemini": "MAX_TOKENS", "ollama": "length", "responses": "incomplete", "ai": "length"}
 LIMIT = 24
 
 
@@ -28,7 +28,7 @@ class Clients(ClientCase):
         model = f"ollama/{MODEL}"
         steps = ",".join(filter(None, ["chat,stream,offered,structured,error,cancel", more]))
         out = self.run_script(script, service.url, model, model, model, steps, LIMIT, timeout_s=900)
-        client = script.removeprefix("py_").split(".")[0]
+        client = client_of(script)
         stops = (*STOPS[client], CUT[client])
         for name in ("chat", "stream"):
             self.assertGreater(len(out[name]["text"].strip()), 0, out)
@@ -49,6 +49,9 @@ class Clients(ClientCase):
     def test_openai_python(self):
         self.talk("py_openai.py", "models,embeddings")
 
+    def test_responses_python(self):
+        self.talk("py_responses.py", "kept")
+
     def test_anthropic_python(self):
         self.talk("py_anthropic.py", "models,count")
 
@@ -61,6 +64,9 @@ class Clients(ClientCase):
     def test_openai_javascript(self):
         self.talk("openai.js", "models,embeddings")
 
+    def test_responses_javascript(self):
+        self.talk("responses.js", "kept")
+
     def test_anthropic_javascript(self):
         self.talk("anthropic.js", "models,count")
 
@@ -72,4 +78,4 @@ class Clients(ClientCase):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=[sys.argv[0]], verbosity=2)
+    unittest.main(argv=[sys.argv[0], "-v", *sys.argv[1:]])

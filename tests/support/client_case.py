@@ -10,7 +10,11 @@ PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAW
 STEPS = "chat,stream,tools,structured,image,error,cancel"
 # How each client's dialect says: the answer is complete; tools are called.
 STOPS = {"openai": ("stop", "tool_calls"), "anthropic": ("end_turn", "tool_use"), "gemini": ("STOP", "STOP"), "ollama": ("stop", "stop"),
-         "ai": ("stop", "tool-calls")}
+         "responses": ("completed", "completed"), "ai": ("stop", "tool-calls")}
+
+
+def client_of(script):
+    return script.removeprefix("py_").split(".")[0].split("_")[0]
 
 
 class ClientCase(harness.Case):
@@ -35,8 +39,7 @@ class ClientCase(harness.Case):
         name = "fake-local:latest" if upstream == "ollama" else "fake-small"
         out = self.run_script(script, service.url, f"{upstream}/{name}", f"{upstream}/fault-slow-ms50", f"{upstream}/fake-embed",
                               ",".join(filter(None, [STEPS, more])))
-        client = script.removeprefix("py_").split(".")[0]
-        self.check(out, provider, *STOPS[client])
+        self.check(out, provider, *STOPS[client_of(script)])
         return out
 
     def check(self, out, provider, stop, tool_stop):
@@ -62,5 +65,7 @@ class ClientCase(harness.Case):
             self.assertTrue(any("fake-small" in m for m in out["models"]), out["models"])
         if "count" in out:
             self.assertGreater(out["count"], 0)
+        if "kept" in out:
+            self.assertEqual((out["kept"]["same"], out["kept"]["gone"]["status"]), (True, 404), out["kept"])
         # A client that leaves takes the upstream call with it.
         harness.wait_until(lambda: any(c["client_aborted"] for c in provider.chats()), 10, "the upstream call ends with its client")

@@ -1,0 +1,3 @@
+'use strict';
+process.env.AI_API = 'chat';
+require('./ai.js');
