@@ -1,5 +1,7 @@
 #include "ai/gateway.h"
 
+#include <algorithm>
+
 #include "ai/test_support.h"
 #include "base/json.h"
 #include "net/sse.h"
@@ -273,6 +275,8 @@ TEST(Hedge, SecondTryAnswersForASlowFirst) {
     EXPECT_EQ(read_events(sink.body).text, "Hello");
   }
   EXPECT_EQ(up.chats(), 20) << "no second try before enough is known";
+  // Usually one; more where a call began before the one before it was read to its very end.
+  const size_t idle = rig.shard->connections();
   slow_call = 20;
   const MemorySink sink = rig.chat(ask_body("slow", true));
   const Told told = read_events(sink.body);
@@ -285,10 +289,12 @@ TEST(Hedge, SecondTryAnswersForASlowFirst) {
           .value(),
       1u);
   EXPECT_EQ(rig.chat(ask_body("slow")).cache(), "hit-memory");
-  // The loser was cancelled: its connection is closed, not kept.
-  for (int i = 0; i < 2000 && rig.shard->connections() > 1; ++i)
+  // The loser was cancelled: its connection is closed, not kept. The winner took an idle one where
+  // there was a second.
+  const size_t kept = std::max<size_t>(1, idle - 1);
+  for (int i = 0; i < 2000 && rig.shard->connections() > kept; ++i)
     rig.loop.run_until_done(rig.loop.sleep_for(std::chrono::milliseconds(1)));
-  EXPECT_EQ(rig.shard->connections(), 1u);
+  EXPECT_EQ(rig.shard->connections(), kept);
   // Tools may act: never twice.
   slow_call = 22;
   release.set_value();

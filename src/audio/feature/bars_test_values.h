@@ -5,7 +5,7 @@
 
 // clang-format off
 namespace samplemind::audio {
-inline constexpr std::array<float, 26> kTestBars{-18.26846f, 7.94450f, -20.00521f, 1.59950f, -17.85484f, 6.18909f, -18.25903f, 1.98883f, -20.21847f, 6.05153f, -22.47934f, 0.61262f, -19.25763f, 5.15667f, -17.94678f, 0.97855f, -19.15568f, 7.29112f, -20.83680f, 1.72520f, -19.31937f, 6.92847f, -18.73538f, 1.92203f, -21.51097f, 6.49632f};
-inline constexpr std::array<float, 5> kTestBarMeter{-10.11872f, -4.60220f, -13.52504f, -7.56725f, -0.01065f};
-inline constexpr std::array<float, 3> kTestPace{-0.46175f, -4.97678f, -1.01357f};
+inline constexpr std::array<float, 26> kTestBars{-6.44037f, 4.40485f, -6.97666f, 6.01332f, -7.25137f, 4.77038f, -8.03860f, 7.07436f, -8.14855f, 5.87961f, -7.04538f, 5.54351f, -6.69902f, 4.20457f, -7.03431f, 5.58504f, -8.35273f, 5.68187f, -8.94562f, 7.32852f, -9.56848f, 5.98392f, -8.42254f, 6.99546f, -8.36822f, 5.43947f};
+inline constexpr std::array<float, 5> kTestBarMeter{-15.07766f, -9.53812f, -25.30584f, -15.46338f, -0.00007f};
+inline constexpr std::array<float, 3> kTestPace{-0.14160f, -7.29511f, -2.02989f};
 }  // namespace samplemind::audio
