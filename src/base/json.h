@@ -65,6 +65,11 @@ class JsonWriter {
     key(name);
     return value(v);
   }
+  // Empty text is null.
+  JsonWriter& field_or_null(std::string_view name, std::string_view text) {
+    key(name);
+    return text.empty() ? null() : value(text);
+  }
 
  private:
   JsonWriter& open(char bracket);

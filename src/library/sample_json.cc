@@ -16,23 +16,15 @@ void write_json(JsonWriter& w, const Sample& s) {
   if (!s.error.empty()) w.field("error", s.error);
   w.field("size_bytes", s.file.size).field("added_ms", s.added_ms);
   audio::write_json_fields(w, s.analysis);
-  const auto text_or_null = [&w](std::string_view name, const std::string& text) {
-    w.key(name);
-    if (text.empty()) {
-      w.null();
-    } else {
-      w.value(text);
-    }
-  };
-  text_or_null("tempo_source", s.tempo_source);
-  text_or_null("key_source", s.key_source);
-  text_or_null("kind_source", s.kind_source);
+  w.field_or_null("tempo_source", s.tempo_source);
+  w.field_or_null("key_source", s.key_source);
+  w.field_or_null("kind_source", s.kind_source);
   const auto key = s.analysis.key ? key_index(*s.analysis.key) : std::nullopt;
-  text_or_null("camelot", key ? camelot(*key) : "");
-  text_or_null("open_key", key ? open_key(*key) : "");
+  w.field_or_null("camelot", key ? camelot(*key) : "");
+  w.field_or_null("open_key", key ? open_key(*key) : "");
   w.field("favourite", s.marks.favourite).field("rating", s.marks.rating);
   w.field("hidden", s.marks.hidden).field("tags", s.marks.tags).field("note", s.marks.note);
-  text_or_null("colour", s.marks.colour);
+  w.field_or_null("colour", s.marks.colour);
   w.key("played_ms");
   if (s.marks.played_ms == 0) {
     w.null();

@@ -368,6 +368,9 @@ Task<bool> ready(CorePtr core, ServerPtr s, SteadyTime deadline) {
     co_await waiting->event.wait();
     std::erase(s->waiting, waiting);
   }
+  // A server that takes connections and says nothing: from the third on nobody waits for it.
+  if (s->state == Server::State::kConnecting && !s->probing && ++s->silent >= kSilentMax)
+    s->probing = true;
   co_return s->state == Server::State::kUp;
 }
 

@@ -320,21 +320,13 @@ Result<Reply> post_write_tags(const Job& job) {
   Reply reply;
   JsonWriter w(reply.body);
   w.begin_object().field("dry_run", dry).key("steps").begin_array();
-  const auto text_or_null = [&w](std::string_view name, const std::string& text) {
-    w.key(name);
-    if (text.empty()) {
-      w.null();
-    } else {
-      w.value(text);
-    }
-  };
   for (const library::TagStep& s : plan) {
     w.begin_object().field("id", s.id).field("path", path_to_text(s.path));
-    text_or_null("bpm", s.bpm);
-    text_or_null("key", s.key);
-    text_or_null("grouping", s.grouping);
+    w.field_or_null("bpm", s.bpm);
+    w.field_or_null("key", s.key);
+    w.field_or_null("grouping", s.grouping);
     w.field("note", s.note < 0 ? std::nullopt : std::optional(s.note));
-    text_or_null("problem", s.problem);
+    w.field_or_null("problem", s.problem);
     w.end_object();
   }
   w.end_array();

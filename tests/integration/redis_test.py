@@ -239,8 +239,8 @@ class RedisTier(harness.Case):
             times.append(time.monotonic() - begin)
         slow = [t for t in times if t > 0.045]
         print(f"frozen: {len(slow)} of 40 requests waited, the longest {max(times):.3f} s", flush=True)
-        # Three a shard before it is left alone, and a busy machine's own hiccups.
-        self.assertLess(len(slow), 20)
+        # Three a shard before it is left alone, whether that shard was connected or not, and a busy machine's own hiccups.
+        self.assertLess(len(slow), 12)
         self.assertLess(sorted(times)[len(times) // 2], 0.045)
 
     def test_cluster_of_three_masters(self):

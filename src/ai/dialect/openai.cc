@@ -100,15 +100,6 @@ void write_logprobs(JsonWriter& w, const std::string& content, const std::string
   w.end_object();
 }
 
-void write_text_or_null(JsonWriter& w, std::string_view name, const std::string& text) {
-  w.key(name);
-  if (text.empty()) {
-    w.null();
-  } else {
-    w.value(text);
-  }
-}
-
 void write_head(JsonWriter& w, const ChatAnswer& a, std::string_view object) {
   w.field("id", a.id).field("object", object).field("created", a.created_s).field("model", a.model);
 }
@@ -307,7 +298,7 @@ std::string write_openai_answer(const ChatAnswer& a) {
   } else {
     w.value(a.text);
   }
-  write_text_or_null(w, "refusal", a.refusal);
+  w.field_or_null("refusal", a.refusal);
   if (!a.reasoning.empty()) w.field(reasoning_field(a.reasoning_field), a.reasoning);
   if (!a.tool_calls.empty()) {
     w.key("tool_calls").begin_array();
@@ -357,7 +348,7 @@ std::string write_openai_chunk(const ChatAnswer& head, const ChatDelta& d, bool 
     w.key("logprobs");
     write_logprobs(w, d.logprobs, d.refusal_logprobs);
   }
-  write_text_or_null(w, "finish_reason", openai_finish(d.finish_reason));
+  w.field_or_null("finish_reason", openai_finish(d.finish_reason));
   write_extra(w, d.choice_extra);
   w.end_object().end_array().end_object();
   return out;

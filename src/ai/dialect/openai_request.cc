@@ -60,13 +60,7 @@ Part read_part(JsonValue v) {
   } else if (type == "input_audio") {
     p.kind = Kind::kAudio;
     JsonValue::Object audio = inner("input_audio");
-    for (auto& [name, value] : audio) {
-      std::string text;
-      if (name == "data") (void)take(value, p.media.data);
-      if (name == "format" && take(value, text))
-        p.media.mime = text == "mp3" ? "audio/mpeg" : "audio/" + text;
-    }
-    keep_others(p.extra, audio, {"data", "format"}, "input_audio");
+    read_input_audio(p, audio);
     keep_others(p.extra, members, {"type", "input_audio"});
     return p;
   } else if (type == "file") {

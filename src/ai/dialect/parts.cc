@@ -74,6 +74,16 @@ void keep_others(ExtraValues& extra, JsonValue::Object& members,
   }
 }
 
+void read_input_audio(Part& part, JsonValue::Object& audio) {
+  for (auto& [name, value] : audio) {
+    std::string format;
+    if (name == "data") (void)take(value, part.media.data);
+    if (name == "format" && take(value, format))
+      part.media.mime = format == "mp3" ? "audio/mpeg" : "audio/" + format;
+  }
+  keep_others(part.extra, audio, {"data", "format"}, "input_audio");
+}
+
 bool says_nothing(const JsonValue& v) {
   return v.is_null() || (v.is_string() && v.text().empty()) ||
          ((v.is_array() || v.is_object()) && v.size() == 0);

@@ -32,6 +32,9 @@ bool take(JsonValue& v, std::vector<std::string>& out);  // also one text
 void keep_others(ExtraValues& extra, JsonValue::Object& members,
                  std::initializer_list<std::string_view> known, std::string_view prefix = {});
 
+// The object "input_audio" of OpenAI's dialects.
+void read_input_audio(Part& part, JsonValue::Object& audio);
+
 // Null, an empty text, list or object: says nothing.
 bool says_nothing(const JsonValue& v);
 

@@ -59,13 +59,7 @@ Part read_part(JsonValue v) {
     for (auto& [name, value] : members) {
       if (name != "input_audio") continue;
       JsonValue::Object audio = value.take_members();
-      for (auto& [key, inner] : audio) {
-        std::string text;
-        if (key == "data") (void)take(inner, p.media.data);
-        if (key == "format" && take(inner, text))
-          p.media.mime = text == "mp3" ? "audio/mpeg" : "audio/" + text;
-      }
-      keep_others(p.extra, audio, {"data", "format"}, "input_audio");
+      read_input_audio(p, audio);
     }
     keep_others(p.extra, members, {"type", "input_audio"});
     return p;
