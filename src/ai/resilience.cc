@@ -107,4 +107,13 @@ std::optional<std::chrono::nanoseconds> LatencyWindow::p95() const {
   return std::chrono::nanoseconds(sorted[at]);
 }
 
+int64_t retry_pause_ms(std::mt19937_64& random, int64_t backoff_ms, int64_t attempt,
+                       std::optional<int64_t> retry_after_ms) {
+  constexpr int64_t kMost = 10000;
+  const int64_t ceiling = std::min(backoff_ms << std::min<int64_t>(attempt - 1, 10), kMost);
+  const int64_t pause =
+      std::uniform_int_distribution<int64_t>(0, std::max<int64_t>(1, ceiling))(random);
+  return std::max(pause, retry_after_ms.value_or(0));
+}
+
 }  // namespace samplemind::ai

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <random>
 
 #include "base/clock.h"
 
@@ -80,5 +81,13 @@ class LatencyWindow {
   size_t count_ = 0;
   size_t next_ = 0;
 };
+
+inline constexpr int64_t kRetryAfterMaxMs =
+    60000;  // a provider that asks for more is not waited for
+
+// The pause before try `attempt` + 1: a random part of `backoff_ms` doubled at each try, 10 s at
+// the most, and no less than the provider asked for.
+int64_t retry_pause_ms(std::mt19937_64& random, int64_t backoff_ms, int64_t attempt,
+                       std::optional<int64_t> retry_after_ms);
 
 }  // namespace samplemind::ai

@@ -89,7 +89,6 @@ class Caller {
   void judge(ModelHealth& health, const std::optional<UpstreamError>& error);
   int64_t left_ms(SteadyTime begin) const;
   // Exponential with full jitter; never sooner than the provider asks.
-  int64_t retry_pause_ms(int64_t attempt, const UpstreamError& error);
   // Counts what the tries at the plan's model did cost, also when they failed; gives it.
   int64_t account(Flight& flight, const Plan& p, int tries, bool failed);
 

@@ -1,7 +1,6 @@
 #include "ai/gateway/embeddings.h"
 
 #include <algorithm>
-#include <random>
 #include <unordered_map>
 #include <utility>
 
@@ -12,6 +11,7 @@
 #include "ai/gateway/route_wishes.h"
 #include "ai/gateway/text_flights.h"
 #include "ai/gateway/wishes.h"
+#include "ai/resilience.h"
 #include "net/http.h"
 
 namespace samplemind::ai {
@@ -20,19 +20,9 @@ namespace {
 
 // A longer list would wait too long for as many answers of Redis, one after the other.
 constexpr size_t kRedisTextsMax = 64;
-constexpr int64_t kPauseMaxMs = 10000;
-constexpr int64_t kRetryAfterMaxMs = 60000;
 
 bool worth_another_try(const UpstreamError& e) {
   return e.status >= 500 || e.status == 429 || e.status == 408;
-}
-
-int64_t pause_ms(int64_t backoff_ms, int64_t attempt, const UpstreamError& e) {
-  thread_local std::mt19937 random{std::random_device{}()};
-  const int64_t most = std::min(kPauseMaxMs, backoff_ms << std::min<int64_t>(attempt - 1, 10));
-  const int64_t drawn =
-      std::uniform_int_distribution<int64_t>(0, std::max<int64_t>(1, most))(random);
-  return std::max(drawn, e.retry_after_ms.value_or(0));
 }
 
 // `total` in as many parts as there are texts, by their lengths; the parts add up to it.
@@ -205,7 +195,8 @@ net::Task<std::variant<EmbedAnswer, Failure>> Embeddings::ask(Job& job,
         !worth_another_try(*error) || error->retry_after_ms.value_or(0) > kRetryAfterMaxMs)
       break;
     books.retries.add();
-    const std::chrono::milliseconds pause(pause_ms(core_.settings.backoff_ms, attempt, *error));
+    const std::chrono::milliseconds pause(
+        retry_pause_ms(random_, core_.settings.backoff_ms, attempt, error->retry_after_ms));
     (void)co_await loop_.sleep_for(pause, job.cancel);
   }
   job.tries += used.tries;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -61,6 +62,7 @@ class Embeddings {
   net::Client& client_;
   Resolver& resolver_;
   AnswerCache& cache_;
+  std::mt19937_64 random_{std::random_device{}()};
   SharedBudgets& budgets_;
 };
 

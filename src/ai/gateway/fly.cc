@@ -7,14 +7,13 @@
 #include "ai/facts.h"
 #include "ai/gateway/books.h"
 #include "ai/gateway/call.h"
+#include "ai/resilience.h"
 #include "base/log.h"
 
 namespace samplemind::ai {
 
 namespace {
 
-constexpr int64_t kRetryPauseMaxMs = 10000;
-constexpr int64_t kRetryAfterMaxMs = 60000;  // a provider that asks for more is not waited for
 constexpr size_t kTailBytesMax = 64u << 10;
 constexpr int64_t kTriesBeforeNext = 2;  // at a model that another can stand in for
 constexpr int64_t kOutputTokensUsual = 4096;
@@ -89,14 +88,6 @@ int64_t reserved_output_tokens(const Plan& p, const Candidate& c, const PriceTab
 
 int64_t Caller::left_ms(SteadyTime begin) const {
   return core_->settings.total_timeout_ms - elapsed_ms(begin, core_->clock);
-}
-
-int64_t Caller::retry_pause_ms(int64_t attempt, const UpstreamError& error) {
-  const int64_t ceiling =
-      std::min(core_->settings.backoff_ms << std::min<int64_t>(attempt - 1, 10), kRetryPauseMaxMs);
-  const int64_t pause_ms =
-      std::uniform_int_distribution<int64_t>(0, std::max<int64_t>(1, ceiling))(random_);
-  return std::max(pause_ms, error.retry_after_ms.value_or(0));
 }
 
 void Caller::set_breaker(ModelHealth& health, const std::string& model) {
@@ -181,7 +172,8 @@ net::Task<std::optional<UpstreamError>> Caller::ask_model(FlightPtr flight, cons
     if (others > 0 && (error->retry_after_ms || error->status == 429 || error->status == 503 ||
                        error->status == 504))
       break;
-    const int64_t pause_ms = retry_pause_ms(attempt, *error);
+    const int64_t pause_ms =
+        retry_pause_ms(random_, core_->settings.backoff_ms, attempt, error->retry_after_ms);
     if (pause_ms >= left_ms(begin) || pause_ms > kRetryAfterMaxMs) break;
     if (!retries_of(flight->provider).spend(core_->clock.steady())) {
       core_->retries_saved.add();
