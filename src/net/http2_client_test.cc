@@ -336,6 +336,8 @@ TEST(Http2Client, APeerThatTakesNoBodyEndsInTimeAndItsNeighboursGoOn) {
     peer.head(stream);
     answer(peer, stream, "no body needed");
     EXPECT_EQ(peer.next(kRstStream).stream, 3u);
+    peer.head(stream);
+    answer(peer, stream, "after it");
     peer.ended();
   });
   ClientOptions options;
@@ -349,6 +351,11 @@ TEST(Http2Client, APeerThatTakesNoBodyEndsInTimeAndItsNeighboursGoOn) {
   EXPECT_EQ(run.done[0]->body, "no body needed");
   ASSERT_FALSE(run.done[1].ok());
   EXPECT_EQ(run.done[1].error().code(), ErrorCode::kDeadlineExceeded);
+  // The same connection goes on; and a client that ended now could end before its RST_STREAM was written.
+  const Result<Answer> after = run.get(server.url());
+  ASSERT_TRUE(after.ok()) << after.error().message();
+  EXPECT_EQ(after->body, "after it");
+  EXPECT_EQ(run.client->connections(), 1u);
   run.client.reset();
 }
 
