@@ -1,7 +1,8 @@
 // The cache failures of other gateways, one test a case: what makes a key (A) and what may be kept
-// (B). Those of retries, cancellation and stores have their tests beside the parts: D in
-// gateway_test.cc, E in gateway_test.cc and flights_test.cc, G in cache_test.cc and in the
-// integration tests redis and soak.
+// (B), and what is of no part alone (D4, E2). The other tests are beside their parts: docs/cases.md
+// says which test shows which case.
+#include <thread>
+
 #include "ai/gateway.h"
 #include "ai/test_support.h"
 #include "base/json.h"
@@ -248,6 +249,17 @@ TEST(Cases, B4_B5_B6_AnswersAreReplayedInEitherFormWithAllTheyHold) {
   EXPECT_EQ(up.chats(), 1);
 }
 
+// There is no cache of nearly equal questions: one word, sign or digit is another question.
+TEST(Cases, B7_NearlyTheSameIsNotTheSame) {
+  std::vector<std::string> bodies;
+  for (const char* text :
+       {"turn the reverb on", "turn the reverb off", "do not turn the reverb on", "is 120 bpm fast",
+        "is 121 bpm fast", "is -120 bpm fast", "Is 120 bpm fast", "is 120 bpm fast?"})
+    bodies.push_back(
+        with("", R"("messages":[{"role":"user","content":")" + std::string(text) + "\"}]"));
+  expect_apart(bodies);
+}
+
 TEST(Cases, B9_HitsTellWhatTheySaveAndKeepTheUsage) {
   FakeUpstream up = counting();
   Rig rig(up);
@@ -272,6 +284,57 @@ TEST(Cases, B10_TheStoreHealsItself) {
   EXPECT_EQ(cleared->entries, 1u);
   EXPECT_EQ(rig.chat(with("")).cache(), "miss") << "what is remembered of the body leads nowhere";
   EXPECT_EQ(rig.chat(with("")).cache(), "hit-memory");
+}
+
+// A first target that says nothing leaves the second its share of the time.
+TEST(Cases, D4_ASilentTargetDoesNotStarveTheNext) {
+  FakeUpstream silent([](const Seen& seen, int) {
+    return seen.path == "/api/tags" ? json_reply(R"({"models":[{"name":"tiny:latest"}]})")
+                                    : failing(Reply::End::kStall);
+  });
+  FakeUpstream good([](const Seen& seen, int) {
+    return seen.path == "/v1/models" ? json_reply(R"({"data":[{"id":"gpt-4o-mini"}]})")
+                                     : json_reply(answer_body("in time"));
+  });
+  Rig rig(good,
+          {{"ai.ollama.host", "127.0.0.1:" + std::to_string(silent.port())},
+           {"ai.total_timeout", "1s"}},
+          {}, false, &system_clock());
+  const MemorySink sink =
+      rig.chat(R"({"model":"auto","messages":[{"role":"user","content":"how long is a bar"}]})");
+  EXPECT_EQ(sink.status, 200) << sink.body;
+  EXPECT_EQ(content_of(sink), "in time");
+  EXPECT_EQ(silent.chats(), 1);
+}
+
+// A cold local model may hold back its headers for minutes: its limit is its own, and nobody who
+// leaves stops the load that others wait for (SingleFlight.FirstClientLeavingHarmsNobody).
+TEST(Cases, E2_AColdLocalModelIsWaitedFor) {
+  const auto defaults = Config::load(config_keys(), "/nonexistent/config.toml", false, {});
+  ASSERT_TRUE(defaults.ok());
+  EXPECT_EQ(defaults->duration_ms("ai.ollama.first_byte_timeout"), 300000);
+  EXPECT_EQ(defaults->duration_ms("ai.openai.first_byte_timeout"), 60000);
+  std::promise<void> loaded;
+  FakeUpstream cold([&, wait = loaded.get_future().share()](const Seen& seen, int) {
+    if (seen.path == "/api/tags") return json_reply(R"({"models":[{"name":"tiny:latest"}]})");
+    Reply r = json_reply(
+        R"({"model":"tiny:latest","message":{"role":"assistant","content":"awake"},"done":true,)"
+        R"("done_reason":"stop","prompt_eval_count":5,"eval_count":2})"
+        "\n");
+    r.wait_before = wait;
+    return r;
+  });
+  Rig rig(cold, {{"ai.openai.first_byte_timeout", "20ms"}, {"ai.idle_timeout", "20ms"}}, {}, true);
+  std::thread loading([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // longer than any other limit
+    loaded.set_value();
+  });
+  const MemorySink sink =
+      rig.chat(R"({"model":"ollama/tiny:latest","messages":[{"role":"user","content":"hi"}]})");
+  loading.join();
+  EXPECT_EQ(sink.status, 200) << sink.body;
+  EXPECT_EQ(content_of(sink), "awake");
+  EXPECT_EQ(cold.chats(), 1);
 }
 
 }  // namespace

@@ -39,6 +39,9 @@ std::vector<ConfigKey> config_keys() {
       {"ai.ollama.recommended_models", kStringList,
        "llama3.2:3b-instruct-q8_0,qwen2.5:7b-instruct,phi3.5:mini",
        "What 'samplemind pull-models' pulls"},
+      {"ai.ollama.preload", kStringList, "",
+       "Models that are loaded into memory when the service starts, so that the first question "
+       "need not wait for it"},
       {"ai.ollama.first_byte_timeout", kDurationMs, "5m", "A cold model may take minutes to load"},
       {"ai.order", kStringList, "ollama,gemini,anthropic,openai",
        "Which provider 'auto' tries first"},

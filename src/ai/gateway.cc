@@ -59,8 +59,8 @@ class Shard final : public GatewayShard {
             hit && cache_.acceptable(*hit, wishes.max_age_ms) && !core_->past_ttl(*hit)) {
           core_->hits_memory.add();
           sink.hit(*hit, CacheState::kHitMemory, seen->route);
-          co_await render_hit(*core_, *hit, CacheState::kHitMemory, seen->form, paced, context.cancel,
-                              sink);
+          co_await render_hit(*core_, *hit, CacheState::kHitMemory, seen->form, paced,
+                              context.cancel, sink);
           co_return;
         }
       }
@@ -252,6 +252,12 @@ class Shard final : public GatewayShard {
     Provider* ollama = resolver_.providers().front().get();
     co_return co_await ollama->pull(*client_, std::move(model), std::move(on_progress),
                                     std::move(cancel));
+  }
+
+  net::Task<Result<void>> load(std::string model, net::CancelToken cancel) override {
+    if (model.starts_with("ollama/")) model.erase(0, 7);
+    Provider* ollama = resolver_.providers().front().get();
+    co_return co_await ollama->load(*client_, std::move(model), std::move(cancel));
   }
 
   net::Task<Result<Cleared>> clear_cache(CacheFilter filter) override {

@@ -192,6 +192,8 @@ class GatewayShard {
   virtual net::Task<Result<void>> pull(std::string model,
                                        std::function<void(const PullProgress&)> on_progress,
                                        net::CancelToken cancel) = 0;
+  // Loads one of Ollama's models into memory, so that its first question need not wait for that.
+  virtual net::Task<Result<void>> load(std::string model, net::CancelToken cancel) = 0;
   // All tiers, also refusals that are kept for seconds. `filter` without anything clears all.
   virtual net::Task<Result<Cleared>> clear_cache(CacheFilter filter) = 0;
   virtual size_t connections() const = 0;

@@ -207,6 +207,7 @@ TEST(Gateway, TriesAreBounded) {
   const MemorySink sink = rig.chat(ask_body("hi"));
   EXPECT_EQ(sink.status, 429);
   EXPECT_EQ(sink.header("retry-after"), "0");
+  EXPECT_EQ(sink.header("x-should-retry"), "false") << "the client would make nine of three";
   EXPECT_EQ(error_code(sink), "rate_limit_exceeded");
   EXPECT_EQ(up.chats(), 3);
   EXPECT_EQ(rig.chat(ask_body("hi")).cache(), "");
@@ -314,6 +315,7 @@ TEST(Gateway, LongRetryAfterIsHandedOnAndNotWaitedFor) {
   const MemorySink sink = rig.chat(ask_body("hi"));
   EXPECT_EQ(sink.status, 429);
   EXPECT_EQ(sink.header("retry-after"), "300");
+  EXPECT_EQ(sink.header("x-should-retry"), "") << "later is fine";
   EXPECT_EQ(up.chats(), 1);
 }
 
@@ -780,6 +782,30 @@ TEST(Ollama, WhatItCannotExpressIsRefusedByName) {
   EXPECT_EQ(sink.status, 400);
   EXPECT_NE(error_message(sink).find("logit_bias"), std::string::npos);
   EXPECT_EQ(up.chats(), 0);
+}
+
+TEST(Ollama, LoadsAModelWithoutAQuestion) {
+  FakeUpstream up([](const Seen& seen, int) {
+    if (seen.body.find("none") != std::string::npos)
+      return json_reply(R"({"error":"model 'none' not found"})", 404);
+    if (seen.path == "/api/generate" && seen.body.find("embedder") != std::string::npos)
+      return json_reply(R"({"error":"\"embedder\" does not support generate"})", 400);
+    return json_reply(R"({"done":true,"done_reason":"load"})");
+  });
+  Rig rig(up, {}, {}, true);
+  const auto load = [&](const char* name) {
+    return rig.loop.run_until_done(rig.shard->load(name, {}));
+  };
+  EXPECT_TRUE(load("ollama/tiny").ok());
+  EXPECT_TRUE(load("embedder").ok());
+  const auto none = load("none");
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().code(), ErrorCode::kNotFound);
+  EXPECT_NE(none.error().message().find("pull-models none"), std::string::npos);
+  const auto seen = up.seen();
+  ASSERT_EQ(seen.size(), 4u);
+  EXPECT_EQ(seen[0].body, R"({"model":"tiny","stream":false})");
+  EXPECT_EQ(seen[2].path, "/api/embed");
 }
 
 TEST(Ollama, PullTellsProgressAndItsEnd) {

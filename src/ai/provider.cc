@@ -12,6 +12,10 @@ net::Task<Result<void>> Provider::pull(net::Client&, std::string model,
   co_return Error(ErrorCode::kUnsupported, name() + " cannot pull " + model,
                   "only Ollama's models are pulled");
 }
+net::Task<Result<void>> Provider::load(net::Client&, std::string model, net::CancelToken) {
+  co_return Error(ErrorCode::kUnsupported, name() + " cannot load " + model,
+                  "only Ollama's models are loaded");
+}
 
 std::vector<std::unique_ptr<Provider>> make_providers(const Config& config) {
   std::vector<std::unique_ptr<Provider>> list;

@@ -45,6 +45,7 @@ struct UpstreamError {
   std::string message;
   std::optional<int64_t> retry_after_ms;
   bool retry = false;  // trying again may help
+  bool spent = false;  // it was tried again already, as often as may be
 };
 
 // Takes an answer as it comes: either delta() many times or whole() once.
@@ -114,6 +115,9 @@ class Provider {
   // Ollama only; others refuse. Resumes where an earlier pull stopped.
   virtual net::Task<Result<void>> pull(net::Client& client, std::string model,
                                        std::function<void(const PullProgress&)> on_progress,
+                                       net::CancelToken cancel);
+  // Ollama only; others refuse. Ends once the model is in memory, which may take minutes.
+  virtual net::Task<Result<void>> load(net::Client& client, std::string model,
                                        net::CancelToken cancel);
 };
 

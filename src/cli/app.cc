@@ -99,7 +99,7 @@ const CommandEntry kCommands[] = {
      "  samplemind ask \"What would you layer under this?\" --file bass.wav",
      add_ask},
     {"models", kModels, "Models you can ask, with size, context and price",
-     "  samplemind models\n  samplemind models --json", add_models},
+     "  samplemind models\n  samplemind models --load llama3.2:1b", add_models},
     {"pull-models", kModels, "Fetch models for Ollama: the recommended ones, or those you name",
      "  samplemind pull-models\n  samplemind pull-models qwen2.5:0.5b", add_pull_models},
     {"cache", kModels, "Answers that are kept: see, clear, fill ahead of time, move",

@@ -103,12 +103,35 @@ Result<int> run_pull(const Context& context, const std::vector<std::string>& nam
   return 0;
 }
 
+Result<int> run_load(const Context& context, const std::string& name, bool json) {
+  std::string body;
+  JsonWriter(body).begin_object().field("name", name).end_object();
+  SM_TRY(const auto api, ApiClient::open(context, ApiClient::Need::kRead));
+  Progress progress(context.err);
+  progress.show("loading " + printable(name), -1, "", "");
+  auto loaded = api->post("/api/v1/models/load", std::move(body));
+  progress.clear();
+  SM_CHECK_OK(loaded);
+  if (json) {
+    print(loaded->dump() + "\n");
+    return 0;
+  }
+  print(styled(context.out, Style::kGreen, context.out.unicode ? "✓ " : "+ ") + printable(name) +
+        " is in memory (" + human_duration((*loaded)["seconds"].number_or(0)) + ")\n");
+  return 0;
+}
+
 }  // namespace
 
 Run add_models(Arguments command, Context& context) {
+  auto load = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
+  command.add_option("--load", *load,
+                     "Load this model of Ollama's into memory and wait until it is there");
   command.add_flag("--json", *json, "One object a line");
-  return [json, &context] { return run_models(context, *json); };
+  return [load, json, &context] {
+    return load->empty() ? run_models(context, *json) : run_load(context, *load, *json);
+  };
 }
 
 Run add_pull_models(Arguments command, Context& context) {

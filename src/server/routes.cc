@@ -241,6 +241,37 @@ Task<void> post_pull(Call call) {
   (void)co_await stream.serve(call.exchange);
 }
 
+double seconds_since(SteadyTime begin) {
+  return std::chrono::duration<double>(system_clock().steady() - begin).count();
+}
+
+Task<void> post_load(Call call) {
+  auto body = co_await call.exchange.read_body(kApiBodyMax);
+  if (!body.ok()) {
+    co_await respond_problem(call.exchange, std::move(body).error());
+    co_return;
+  }
+  std::string name;
+  if (const auto request = JsonValue::parse(*body); request.ok())
+    name = (*request)["name"].string_or("");
+  if (name.empty()) {
+    Error missing(ErrorCode::kInvalidArgument, "no model is named",
+                  R"(send {"name": "llama3.2:1b"}; GET /api/v1/models lists them)");
+    co_await respond_problem(call.exchange, std::move(missing));
+    co_return;
+  }
+  const SteadyTime begin = system_clock().steady();
+  const auto loaded = co_await call.shard.gateway->load(name, call.exchange.cancel());
+  if (!loaded.ok()) {
+    co_await respond_problem(call.exchange, loaded.error());
+    co_return;
+  }
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object().field("name", name).field("seconds", seconds_since(begin)).end_object();
+  co_await respond_json(call.exchange, std::move(out));
+}
+
 // ---- admin ----
 
 Task<void> get_status(Call call) {
@@ -425,6 +456,10 @@ const std::vector<Route>& routes() {
       {{"POST", "/api/v1/models/pull", "ai", "Pull models into Ollama", "", "PullRequest", kNdjson,
         "PullLine"},
        post_pull},
+      {{"POST", "/api/v1/models/load", "ai",
+        "Load one of Ollama's models into memory; answers once it is there", "", "LoadRequest",
+        kJson, "Loaded"},
+       post_load},
       {{"GET", "/api/v1/cache/stats", "cache", "Hits, savings, sizes", "", "", kJson, "CacheStats"},
        [](Call c) { return get_cache_stats(c.shard, c.exchange); }},
       {{"GET", "/api/v1/cache/entries", "cache", "The cached answers, the oldest first",
@@ -474,7 +509,8 @@ const std::vector<Route>& routes() {
       {{"POST", "/api/v1/keys/{id}/revoke", "admin", "The key opens nothing any more", "", "",
         kJson, "KeyIssue"},
        [](Call call) { return post_key_revoke(call.shard, call.exchange, std::move(call.id)); }},
-      {{"GET", "/api/v1/usage", "admin", "Requests, tokens, cost and savings; budgets as they stand",
+      {{"GET", "/api/v1/usage", "admin",
+        "Requests, tokens, cost and savings; budgets as they stand",
         "by:string:model, key or day;days:integer:1 to 3660, today included", "", kJson, "Usage"},
        [](Call call) { return get_usage(call.shard, call.exchange); }},
       {{"GET", "/api/v1/requests", "admin",
@@ -578,6 +614,18 @@ Task<void> timed(EngineShard& shard, const SecurityPolicy& policy, Histogram& se
 }
 
 }  // namespace
+
+Task<void> preload_models(EngineShard& shard) {
+  for (const std::string& name : shard.engine.config.list("ai.ollama.preload")) {
+    const SteadyTime begin = system_clock().steady();
+    const auto loaded = co_await shard.gateway->load(name, net::CancelToken());
+    if (loaded.ok()) {
+      log::info("preload", {{"model", name}, {"seconds", seconds_since(begin)}});
+    } else {
+      log::warn("preload", {{"model", name}, {"error", loaded.error().message()}});
+    }
+  }
+}
 
 net::Handler make_handler(EngineShard& shard, SecurityPolicy policy) {
   for (std::string& host : policy.allowed_hosts) {

@@ -108,7 +108,10 @@ Result<int> run_service(Engine& engine) {
                                                           size_t number) -> net::Handler {
     auto shard = std::make_shared<EngineShard>(engine, loop);
     net::Handler inner = make_handler(*shard, policy);
-    if (number == 0) loop.spawn(warm_on_schedule(*shard));
+    if (number == 0) {
+      loop.spawn(preload_models(*shard));
+      loop.spawn(warm_on_schedule(*shard));
+    }
     return [shard, inner = std::move(inner)](net::Exchange& exchange) { return inner(exchange); };
   };
   SM_TRY(const std::unique_ptr<net::Server> server,

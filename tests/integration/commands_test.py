@@ -72,6 +72,12 @@ class Commands(harness.Case):
         self.assertTrue(names["ollama/llama3.2:3b-instruct-q8_0"]["local"])
         # A server of one's own on this machine is local too, whatever its dialect.
         self.assertTrue(names["openai/fake-small"]["local"])
+        loaded = home.lines("models", "--load", "llama3.2:3b-instruct-q8_0", "--json")[0]
+        self.assertEqual(loaded["name"], "llama3.2:3b-instruct-q8_0")
+        self.assertEqual([c["model"] for c in provider.log("/api/generate")], ["llama3.2:3b-instruct-q8_0"])
+        provider.script("404", path="/api/generate", times=1)
+        none = home.run("models", "--load", "no-such")
+        self.assertEqual((none.returncode, "pull-models no-such" in none.stderr), (3, True), none.stderr)
         done = home.run("pull-models", "llama3.2:1b")
         self.assertEqual(done.returncode, 0, done.stderr)
         pulls = provider.log("/api/pull")

@@ -163,6 +163,23 @@ class RedisTier(harness.Case):
         self.assertEqual(service.chat("damage me").headers["x-samplemind-cache"], "miss")
         self.assertNotIn("s3cret-word", service.log_text())
 
+    def test_an_answer_under_anothers_key_is_a_miss(self):
+        provider, redis = self.provider(), self.redis()
+        home = self.home(provider)
+        home.config(CONFIG.format(url=f"redis://127.0.0.1:{redis.port}", cluster="false"))
+        service = self.service(home)
+        harness.wait_until(lambda: service.chat(f"warm {time.monotonic()}").status == 200 and redis.keys() > 0, 20, "a write")
+        mine, foreign = ("samplemind:" + service.chat(t).headers["x-samplemind-cache-key"] for t in ("mine", "foreign"))
+        harness.wait_until(lambda: b":2" in redis.raw("EXISTS", mine, foreign), 10, "both are there")
+        self.assertIn(b":1", redis.raw("COPY", foreign, mine, "REPLACE"))
+        self.assertEqual(service.chat("mine").headers["x-samplemind-cache"], "hit-memory")
+        service.stop()
+        service = self.service(home)
+        harness.wait_until(lambda: service.chat("foreign").headers["x-samplemind-cache"] == "hit-redis", 10, "Redis is read")
+        again = service.chat("mine")
+        self.assertEqual(again.headers["x-samplemind-cache"], "miss")
+        self.assertIn(harness.token_of("mine"), self.text(again))
+
     @unittest.skipUnless(redis_servers.speaks_tls(), "this redis-server has no TLS")
     def test_over_tls_and_only_with_the_right_authority(self):
         provider, home = self.provider(), self.home()

@@ -19,7 +19,8 @@ net::Headers answer_headers(const Plan& p, const Flight& flight, CacheState stat
   headers.add("content-type", content_type(p.form));
   headers.add("x-samplemind-cache", cache_state_name(state));
   if (p.use_cache) headers.add("x-samplemind-cache-key", p.key.hex());
-  headers.add("x-samplemind-model", model_header(flight.provider, flight.model.empty() ? p.model : flight.model));
+  headers.add("x-samplemind-model",
+              model_header(flight.provider, flight.model.empty() ? p.model : flight.model));
   if (p.form.stream) {
     headers.add("cache-control", "no-cache");
     headers.add("x-accel-buffering", "no");
@@ -50,8 +51,7 @@ net::Task<void> fail(Failure f, Dialect dialect, ResponseSink& sink) {
     headers.set("x-samplemind-cache", cache_state_name(CacheState::kHitMemory));
     headers.set("age", std::to_string(f.age_ms / 1000));
   }
-  // Our own tries are spent: a client that tries again at once only multiplies the load.
-  if (f.status >= 500) headers.set("x-should-retry", "false");
+  if (f.status >= 500 || f.spent) headers.set("x-should-retry", "false");
   const std::string body = write_error(dialect, to_answer_error(f));
   (void)(co_await sink.respond(f.status, std::move(headers), body)).ok();
 }

@@ -264,6 +264,7 @@ net::Task<void> Caller::fly(FlightPtr flight, Plan p) {
     error = first_error;
     if (!chain.empty()) error->message += " (then" + chain.substr(1) + ")";
   }
+  if (error) error->spent = flight->tries > 1;
   flight->answer.provider = flight->provider;
   if (flight->too_large) {
     error = UpstreamError{};

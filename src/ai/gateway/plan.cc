@@ -16,7 +16,9 @@ Digest key_of(const Plan& p, const Provider& provider_in, std::string_view model
 }
 
 Failure to_failure(const UpstreamError& e) {
-  return {e.status, e.type, e.code, e.message, e.retry_after_ms};
+  Failure f{e.status, e.type, e.code, e.message, e.retry_after_ms};
+  f.spent = e.spent;
+  return f;
 }
 
 AnswerError to_answer_error(const Failure& f) {

@@ -126,6 +126,29 @@ class Ollama final : public HttpProvider {
     co_return ok();
   }
 
+  // A request without a prompt (or input, for a model that only embeds) loads and says nothing.
+  net::Task<Result<void>> load(net::Client& client, std::string model,
+                               net::CancelToken cancel) override {
+    std::optional<UpstreamError> refused;
+    for (const char* path : {"/api/generate", "/api/embed"}) {
+      RawRequest r;
+      r.path = path;
+      JsonWriter w(r.body);
+      w.begin_object().field("model", model);
+      if (r.path == "/api/embed") w.field("input", "");
+      w.field("stream", false).end_object();
+      SM_CO_TRY(const RawAnswer answer, co_await raw(client, std::move(r), cancel));
+      if (!answer.error) co_return ok();
+      if (!refused) refused = answer.error;
+      if (answer.status != 400) break;
+    }
+    CallOptions options;
+    options.model = model;
+    explain(*refused, options);
+    co_return Error(refused->status == 404 ? ErrorCode::kNotFound : ErrorCode::kUpstream,
+                    "load " + model + ": " + refused->message);
+  }
+
  private:
   Target target(const ChatRequest& asked, const CallOptions& options) const override {
     Target t;
