@@ -116,9 +116,8 @@ Result<int> run_service(Engine& engine) {
   };
   SM_TRY(const std::unique_ptr<net::Server> server,
          net::Server::bind(std::move(options), std::move(factory)));
-  engine.server = server.get();
-  server->start();
 
+  // Before the first answer: who has had one finds the file.
   RunFile run;
   run.pid = ::getpid();
   run.start_ticks = process_start_ticks(run.pid).value_or(0);
@@ -135,12 +134,9 @@ Result<int> run_service(Engine& engine) {
       .field("port", run.port)
       .field("tls", tls);
   w.field("version", version()).field("started_ms", system_clock().unix_ms()).end_object();
-  const Result<void> written = write_file_atomic(run_path(engine.home), json + "\n");
-  if (!written.ok()) {
-    server->stop(std::chrono::milliseconds(0));
-    engine.server = nullptr;
-    return std::move(written).error();
-  }
+  SM_CHECK_OK(write_file_atomic(run_path(engine.home), json + "\n"));
+  engine.server = server.get();
+  server->start();
   engine.ready = true;
   engine.start_watching();
   log::info("serving",
