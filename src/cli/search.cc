@@ -18,7 +18,8 @@ namespace {
 struct SearchFlags {
   std::vector<std::string> text;
   std::string bpm, key, length, kind, folder, sort;
-  std::string aims;
+  std::string aims, by, model;
+  bool fresh = false;
   bool loop = false, oneshot = false, music = false, broken = false, json = false, sound = false;
   int limit = 50;
 };
@@ -44,8 +45,11 @@ Result<void> write_aims(JsonWriter& w, const std::string& text) {
   return ok();
 }
 
-// The interpretation for people: what it was taken for, and how to change it.
-void tell_interpretation(const Context& context, const JsonValue& taken) {
+// The interpretation for people: what it was taken for, by whom, and how to change it.
+void tell_interpretation(const Context& context, const JsonValue& found) {
+  const JsonValue& taken = found["interpretation"];
+  if (const auto note = found["note"].string())
+    print_note(context.err, "read with the built-in vocabulary: " + printable(*note));
   std::string text = "taken for: " + taken["query"].string_or("");
   std::string aims;
   for (const auto& [name, aim] : taken["aims"].members()) {
@@ -54,6 +58,12 @@ void tell_interpretation(const Context& context, const JsonValue& taken) {
     aims += (aims.empty() ? "--aim " : ",") + name + at;
   }
   if (!aims.empty()) text += (taken["query"].string_or("").empty() ? "" : "  ") + aims;
+  if (const auto model = found["model"].string()) {
+    text += "\nby " + printable(*model);
+    if (found["cache"].string_or("").starts_with("hit")) text += ", from the cache";
+    for (const auto& [words, means] : taken["understood"].members())
+      if (words != means.string_or("")) text += ": " + printable(means.string_or(""));
+  }
   print_note(context.err, text);
   for (const JsonValue& word : taken["ignored"].items())
     print_note(context.err, "nothing is known of '" + printable(word.string_or("")) + "'");
@@ -80,12 +90,15 @@ Result<int> run_sound(const Context& context, const SearchFlags& flags, const st
   JsonWriter w(body);
   w.begin_object();
   if (!text.empty()) w.field("text", text);
+  if (!flags.by.empty()) w.field("by", flags.by);
+  if (!flags.model.empty()) w.field("model", flags.model);
+  if (flags.fresh) w.field("fresh", true);
   w.field("query", query).field("limit", flags.limit).key("aims");
   SM_CHECK_OK(write_aims(w, flags.aims));
   w.end_object();
   SM_TRY(const auto api, ApiClient::open(context, ApiClient::Need::kRead));
   SM_TRY(const JsonValue found, api->send("POST", "/api/v1/library/sound", std::move(body)));
-  tell_interpretation(context, found["interpretation"]);
+  tell_interpretation(context, found);
   std::vector<JsonValue> samples;
   std::string lines;
   for (const JsonValue& s : found["samples"].items()) {
@@ -193,6 +206,15 @@ Run add_search(Arguments command, Context& context) {
                   "brightness, low_end, tone, length, attack, decay, density, movement, height, "
                   "busyness")
       .type_name("A=N,...");
+  command
+      .add_option(
+          "--by", f->by,
+          "With --sound, who reads TEXT: any (a model, else the built-in vocabulary), model, "
+          "vocabulary (nothing is asked)")
+      .type_name("WHO");
+  command.add_option("--model", f->model, "With --sound, the model that reads TEXT (auto)")
+      .type_name("MODEL");
+  command.add_flag("--fresh", f->fresh, "With --sound, ask the model again");
   command.add_option("--limit", f->limit, "How many at most (50)").type_name("N").range(1, 1000);
   command.add_flag("--json", f->json, "One object a line, fields as in 'analyze --json'");
   return [f, &context] { return run_search(context, *f); };

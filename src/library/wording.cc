@@ -321,6 +321,19 @@ Result<Wording> interpret(std::string_view text) {
   return out;
 }
 
+WordsApart words_apart(std::string_view text) {
+  WordsApart out;
+  for (std::string& token : tokens(text))
+    (is_condition(token) ? out.conditions : out.words).push_back(std::move(token));
+  return out;
+}
+
+bool is_sound_word(std::string_view word) {
+  std::string plain = fold(word);
+  std::erase(plain, '-');
+  return row_of(plain) != nullptr;
+}
+
 void write_json(JsonWriter& w, const Wording& wording) {
   const auto rounded = [](float v) { return std::round(static_cast<double>(v) * 1000) / 1000; };
   w.begin_object().field("query", wording.query).key("aims").begin_object();

@@ -48,6 +48,13 @@ struct Wording {
 // word after them.
 Result<Wording> interpret(std::string_view text);
 
+// A text's conditions of the query language, as they stand there, and its other words, in order.
+struct WordsApart {
+  std::vector<std::string> words, conditions;
+};
+WordsApart words_apart(std::string_view text);
+bool is_sound_word(std::string_view word);  // of the vocabulary: "dusty"
+
 // {"query":"kind:kick","aims":{"brightness":{"at":0.2,"weight":1}},...}; reading takes a plain
 // number for an aim too. kInvalidArgument names what is wrong.
 void write_json(JsonWriter& writer, const Wording& wording);

@@ -5,7 +5,6 @@
 
 #include "audio/analyzer.h"
 #include "base/files.h"
-#include "library/aimed_search.h"
 #include "library/excerpt.h"
 #include "library/export.h"
 #include "library/file_tags.h"
@@ -15,12 +14,11 @@
 #include "server/call.h"
 #include "server/ndjson_stream.h"
 #include "server/responses.h"
+#include "server/sound_search.h"
 
 namespace samplemind::server {
 
 namespace {
-
-constexpr int kSimilarMax = 1000;
 
 // "timbre=1,pitch=0.2": aspects that are not named do not count.
 Result<audio::AspectWeights> parse_aspects(std::string_view text) {
@@ -84,14 +82,6 @@ Reply similar_reply(const std::vector<library::Similar>& list) {
   return reply;
 }
 
-Result<int> limit_from(const JsonValue& v, int fallback) {
-  if (v.is_null()) return fallback;
-  const auto n = v.integer();
-  if (!n || *n < 1 || *n > kSimilarMax)
-    return Error(ErrorCode::kInvalidArgument, "'limit' must be a whole number from 1 to 1000");
-  return static_cast<int>(*n);
-}
-
 Result<Reply> post_similar(const Job& job) {
   SM_TRY(const JsonValue body, body_object(job));
   library::SimilarQuery q;
@@ -127,48 +117,6 @@ Result<Reply> post_similar(const Job& job) {
   }
   SM_TRY(const auto list, job.engine.catalogue->similar(q));
   return similar_reply(list);
-}
-
-// What was said, or an interpretation that was changed, or the first with aims of the second.
-Result<library::Wording> read_words(const Job& job, const JsonValue& body) {
-  SM_TRY(const library::Wording given, library::read_wording(body));
-  if (!body["text"].is_string()) {
-    if (given.query.empty() && given.aims.empty())
-      return Error(ErrorCode::kInvalidArgument, "what shall it sound like? give 'text', or 'aims'",
-                   "{\"text\": \"dusty warm kick\"}");
-    return given;
-  }
-  SM_TRY(library::Wording w, library::interpret(body["text"].string_or("")));
-  if (!given.query.empty()) w.query += (w.query.empty() ? "" : " ") + given.query;
-  for (const library::Aim& aim : given.aims) {
-    std::erase_if(w.aims, [&aim](const library::Aim& a) { return a.axis == aim.axis; });
-    w.aims.push_back(aim);
-  }
-  SM_CHECK_OK(library::settle_words(*job.engine.catalogue, w));
-  return w;
-}
-
-Result<Reply> post_sound(const Job& job) {
-  SM_TRY(const JsonValue body, body_object(job));
-  SM_TRY(const int limit, limit_from(body["limit"], 50));
-  SM_TRY(const library::Wording words, read_words(job, body));
-  SM_TRY(const auto found, library::find_aimed(*job.engine.catalogue, words, limit));
-  const auto rounded = [](float v) { return std::round(static_cast<double>(v) * 1000) / 1000; };
-  Reply reply;
-  JsonWriter w(reply.body);
-  w.begin_object().key("interpretation");
-  library::write_json(w, words);
-  w.field("found", found.found).field("compared", found.compared).key("samples").begin_array();
-  for (const library::Aimed& a : found.sounds) {
-    w.begin_object().field("score", rounded(a.score)).key("places").begin_object();
-    for (size_t k = 0; k < a.places.size(); ++k)
-      w.field(library::axes()[words.aims[k].axis].name, rounded(a.places[k]));
-    w.end_object().key("sample");
-    library::write_json(w, a.sample);
-    w.end_object();
-  }
-  w.end_array().end_object();
-  return reply;
 }
 
 Result<Reply> get_duplicates(const Job& job) {
@@ -452,10 +400,9 @@ const Route kRoutes[] = {
      nullptr,
      post_similar},
     {{"POST", "/api/v1/library/sound", "library",
-      "Sounds by how they sound: words (\"dusty warm kick\") become a query and aims, which are in "
-      "the answer and may be sent back changed",
+      "Sounds by how they sound: a model, or the built-in vocabulary, turns words (\"dusty warm "
+      "kick\") into a query and aims, which are in the answer and may be sent back changed",
       kNone, "SoundRequest", kJson, "SoundAnswer"},
-     nullptr,
      post_sound},
     {{"GET", "/api/v1/duplicates", "library",
       "Groups of the same bytes, of the same decoded sound, and with near=true of sounds that are "

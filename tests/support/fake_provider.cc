@@ -310,6 +310,7 @@ void FakeProvider::State::add_script(const JsonValue& json) {
   s.delay_ms = static_cast<int>(json["delay_ms"].integer_or(-1));
   s.at = static_cast<int>(json["at"].integer_or(-1));
   s.retry_after_s = static_cast<int>(json["retry_after_s"].integer_or(-1));
+  s.text = json["text"].string_or("");
   std::lock_guard lock(mutex);
   scripts.push_back({std::move(s), 0, {}});
 }
@@ -447,6 +448,7 @@ void FakeProvider::State::chat(Connection& c, const Request& r, const FakeScript
   FakeAnswer a = make_answer(r.body, call.path, 60);
   a.model = call.model;
   if (f == "no-usage") a.usage = false;
+  if (f == "say") a.pieces = {fault.text};
   if (f == "s13") {
     a.pieces.clear();
     a.finish = "content_filter";

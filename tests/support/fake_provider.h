@@ -26,7 +26,7 @@
 //   s08 stream cut after 40 of 60 tokens     s16 503 once, then an answer with cached tokens
 //   401 wrong key    404 no such model       header-too-large   wrong-length   chunked-cut
 //   invalid-utf8 (a stray 0xFF in the text)  split (each byte is its own write)   slow (delay_ms
-//   between tokens)  no-usage                utf8-split (a character of three bytes over two
+//   between tokens)  say (`text` is the answer)  no-usage                utf8-split (a character of three bytes over two
 //   writes)          error-event (after 40 tokens, or `at`, an error within the stream)
 //
 // Control: GET /__log (all calls), GET /__count (?path=/v1/chat/completions), POST /__reset.
@@ -49,6 +49,7 @@ struct FakeScript {
   int delay_ms = -1;       // s07, s09, s15, slow; -1: the default
   int at = -1;             // s08, s09, s10, s11: after so many tokens; -1: the default
   int retry_after_s = -1;  // s01, s02, s04; -1: 2 s for s01, none else
+  std::string text = {};   // say
 };
 
 struct FakeCall {
