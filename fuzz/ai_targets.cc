@@ -15,9 +15,9 @@ namespace {
 
 using namespace samplemind::ai;
 
-constexpr std::array<Dialect, 6> kDialects{Dialect::kOpenAi,         Dialect::kAnthropic,
-                                           Dialect::kGemini,         Dialect::kOllama,
-                                           Dialect::kOllamaGenerate, Dialect::kResponses};
+constexpr std::array<Dialect, 7> kDialects{
+    Dialect::kOpenAi,         Dialect::kAnthropic, Dialect::kGemini,     Dialect::kOllama,
+    Dialect::kOllamaGenerate, Dialect::kResponses, Dialect::kCompletions};
 
 Dialect chosen(std::string_view& input) {
   if (input.empty()) return Dialect::kOpenAi;
@@ -59,7 +59,10 @@ void dialect_request(std::string_view input) {
   SM_ASSERT(is_json(canonical_request(*request)));
   for (const Dialect to : kDialects) {
     // Those are asked as a chat.
-    if ((to == Dialect::kOllamaGenerate || to == Dialect::kResponses) && from != to) continue;
+    if ((to == Dialect::kOllamaGenerate || to == Dialect::kResponses ||
+         to == Dialect::kCompletions) &&
+        from != to)
+      continue;
     for (const std::string_view model : {"claude-sonnet-4-5", "claude-opus-5", "gemini-3-pro"}) {
       Target target;
       target.dialect = to;

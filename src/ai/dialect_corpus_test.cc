@@ -25,7 +25,7 @@ const std::vector<CorpusRequest>& corpus_requests() {
        {{'A', "logprobs"}}},
       {"o_choices", kOpenAi,
        R"({"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"n":2})",
-       {{'A', "'n'"}, {'L', "'n'"}}},
+       {{'A', "'n'"}, {'G', "'n'"}, {'L', "'n'"}}},
       {"o_logit_bias", kOpenAi,
        R"({"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"logit_bias":{"50256":-100}})",
        {{'A', "logit_bias"}, {'G', "logit_bias"}, {'L', "logit_bias"}}},
@@ -154,7 +154,7 @@ const std::vector<CorpusRequest>& corpus_requests() {
        {{'O', "googleSearch"}, {'A', "googleSearch"}, {'L', "googleSearch"}}},
       {"g_two", kGemini,
        R"({"contents":[{"parts":[{"text":"hi"}]}],"generationConfig":{"maxOutputTokens":9,"candidateCount":2,"seed":5}})",
-       {{'A', "seed"}, {'L', "'n'"}}},
+       {{'O', "candidateCount"}, {'A', "candidateCount"}, {'L', "candidateCount"}}},
       {"g_signed", kGemini,
        R"({"contents":[{"role":"user","parts":[{"text":"hi"}]},{"role":"model","parts":[{"functionCall":{"name":"f","args":{}},"thoughtSignature":"CpwB"}]},{"role":"user","parts":[{"functionResponse":{"name":"f","response":{"result":"x"}}}]}],"generationConfig":{"maxOutputTokens":9}})",
        {}, "AL"},
@@ -229,6 +229,27 @@ const std::vector<CorpusRequest>& corpus_requests() {
       {"r_conversation", kResponses,
        R"({"model":"m","input":"hi","conversation":"conv_1","max_output_tokens":9})",
        {{'O', "conversation"}, {'A', "conversation"}, {'G', "conversation"}, {'L', "conversation"}}},
+      // --- OpenAI's older completions
+      {"c_plain", kCompletions, R"({"model":"m","prompt":"Once upon","max_tokens":9,"user":"u"})", {}, "", {"u~"}},
+      {"c_list", kCompletions, R"({"model":"m","prompt":["Once upon"],"max_tokens":9,"n":1,"best_of":1,"echo":false})", {}, "", {"\"echo\":true"}},
+      {"c_sampling", kCompletions, R"({"model":"m","prompt":"é€😀","max_tokens":9,"temperature":0.5,"top_p":0.25,"stop":["A","B"],"suffix":null})"},
+      {"c_echo", kCompletions, R"({"model":"m","prompt":"Once","max_tokens":9,"stop":"."})"},
+      {"c_seed", kCompletions, R"({"model":"m","prompt":"Once","max_tokens":9,"seed":7,"presence_penalty":0.5})", {{'A', "presence_penalty"}}},
+      {"c_logprobs", kCompletions, R"({"model":"m","prompt":"Once","max_tokens":9,"logprobs":3})", {{'A', "logprobs"}}},
+      {"c_echo_logprobs", kCompletions, R"({"model":"m","prompt":"Once","max_tokens":1,"logprobs":1,"echo":true})",
+       {{'O', "'echo'"}, {'A', "'echo'"}, {'G', "'echo'"}, {'L', "'echo'"}}},
+      {"c_suffix", kCompletions, R"({"model":"m","prompt":"def f(","suffix":"return 1","max_tokens":9})",
+       {{'O', "'suffix'"}, {'A', "'suffix'"}, {'G', "'suffix'"}, {'L', "'suffix'"}}},
+      {"c_many", kCompletions, R"({"model":"m","prompt":["a","b"],"max_tokens":9})",
+       {{'O', "several texts"}, {'A', "several texts"}, {'G', "several texts"}, {'L', "several texts"}}},
+      {"c_tokens", kCompletions, R"({"model":"m","prompt":[5,6],"max_tokens":9})",
+       {{'O', "of tokens"}, {'A', "of tokens"}, {'G', "of tokens"}, {'L', "of tokens"}}},
+      {"c_choices", kCompletions, R"({"model":"m","prompt":"a","max_tokens":9,"n":2})",
+       {{'O', "'n'"}, {'A', "'n'"}, {'G', "'n'"}, {'L', "'n'"}}},
+      {"c_best_of", kCompletions, R"({"model":"m","prompt":"a","max_tokens":9,"best_of":3})",
+       {{'O', "'best_of'"}, {'A', "'best_of'"}, {'G', "'best_of'"}, {'L', "'best_of'"}}},
+      {"c_bias", kCompletions, R"({"model":"m","prompt":"a","max_tokens":9,"logit_bias":{"50256":-100}})",
+       {{'O', "'logit_bias'"}, {'A', "'logit_bias'"}, {'G', "'logit_bias'"}, {'L', "'logit_bias'"}}},
   };
   // clang-format on
   return all;
@@ -296,6 +317,12 @@ const std::vector<CorpusAnswer>& corpus_answers() {
        R"({"id":"resp_3","object":"response","created_at":1700000000,"status":"incomplete","error":null,"incomplete_details":{"reason":"max_output_tokens"},"model":"gpt-x","output":[{"id":"msg_1","type":"message","status":"incomplete","role":"assistant","content":[{"type":"output_text","text":"cut","annotations":[]}]}],"usage":{"input_tokens":10,"output_tokens":7,"total_tokens":17}})"},
       {"ra_refusal", kResponses,
        R"({"id":"resp_4","object":"response","created_at":1700000000,"status":"completed","error":null,"incomplete_details":null,"model":"gpt-x","output":[{"id":"msg_1","type":"message","status":"completed","role":"assistant","content":[{"type":"refusal","refusal":"I cannot"}]}],"usage":{"input_tokens":10,"output_tokens":7,"total_tokens":17}})"},
+      {"ca_text", kCompletions,
+       R"({"id":"cmpl-1","object":"text_completion","created":1700000000,"model":"gpt-3.5-turbo-instruct","system_fingerprint":"fp_1","choices":[{"text":" a time é","index":0,"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":7,"total_tokens":17}})"},
+      {"ca_logprobs", kCompletions,
+       R"({"id":"cmpl-2","object":"text_completion","created":1700000000,"model":"m","choices":[{"text":" a","index":0,"logprobs":{"tokens":[" a"],"token_logprobs":[-0.5],"top_logprobs":[{" a":-0.5," the":-1.25}],"text_offset":[4]},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":7,"total_tokens":17}})"},
+      {"ca_cut", kCompletions,
+       R"({"id":"cmpl-3","object":"text_completion","created":1700000000,"model":"m","choices":[{"text":"cut","index":0,"logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":10,"completion_tokens":7,"total_tokens":17}})"},
   };
   // clang-format on
   return all;

@@ -14,11 +14,12 @@ namespace {
 
 // The byte that chooses the dialect.
 char letter(ai::Dialect d) {
-  return d == ai::Dialect::kOpenAi      ? '\0'
-         : d == ai::Dialect::kAnthropic ? '\1'
-         : d == ai::Dialect::kGemini    ? '\2'
-         : d == ai::Dialect::kOllama    ? '\3'
-                                        : '\5';
+  return d == ai::Dialect::kOpenAi        ? '\0'
+         : d == ai::Dialect::kAnthropic   ? '\1'
+         : d == ai::Dialect::kGemini      ? '\2'
+         : d == ai::Dialect::kOllama      ? '\3'
+         : d == ai::Dialect::kCompletions ? '\6'
+                                          : '\5';
 }
 
 void try_all(void (*target)(std::string_view), const std::string& seed, int times) {

@@ -356,6 +356,35 @@ TEST(Matrix, AnswersComeBackTheSameStreamed) {
   }
 }
 
+// Completions tell the text alone: what is beside it has no place there.
+TEST(Matrix, CompletionsTellTheTextOfAnyAnswer) {
+  for (const CorpusAnswer& c : test::corpus_answers()) {
+    SCOPED_TRACE(c.name);
+    const auto answer = make_answer_reader(c.dialect)->whole(c.body);
+    ASSERT_TRUE(answer.ok());
+    Form form = form_of(Dialect::kCompletions, false);
+    form.lead = "Once";
+    const std::string out = write_answer(form, *answer);
+    const auto back = make_answer_reader(Dialect::kCompletions)->whole(out);
+    ASSERT_TRUE(back.ok()) << out;
+    EXPECT_EQ(back->text, "Once" + answer->text + answer->refusal);
+    EXPECT_EQ(back->usage.output_tokens, answer->usage.output_tokens);
+    EXPECT_EQ(back->cut_by_length(), answer->cut_by_length()) << out;
+    form.stream = true;
+    ChatAnswer head;
+    const std::string stream = write_stream(form, *answer);
+    const ChatAnswer streamed = joined(pieces_in(Dialect::kCompletions, stream, head), head);
+    EXPECT_EQ(streamed.text, back->text) << stream;
+    EXPECT_EQ(streamed.finish_reason, back->finish_reason);
+    EXPECT_EQ(streamed.logprobs, back->logprobs);
+    EXPECT_EQ(streamed.usage.input_tokens, back->usage.input_tokens);
+    if (answer->logprobs.empty()) continue;
+    const auto told = JsonValue::parse(out);
+    EXPECT_EQ((*told)["choices"][0]["logprobs"]["text_offset"][0].integer(), 4);
+    EXPECT_NE(stream.find("\"text_offset\":[4"), std::string::npos) << stream;
+  }
+}
+
 // The events of a response in OpenAI's order, numbered, each item's pieces its final form.
 TEST(Matrix, ResponsesTellEveryEvent) {
   for (const CorpusAnswer& c : test::corpus_answers()) {

@@ -317,6 +317,7 @@ class Shard final : public GatewayShard {
     p.form.include_usage = request->include_usage;
     p.form.list = route.list;
     p.form.model = request->model;
+    p.form.lead = request->lead;
     if (route.dialect == Dialect::kResponses)
       conversations_.prepare(p.form, std::string(context.tenant), asked, expanded);
     p.request = std::make_shared<const ChatRequest>(std::move(*request));

@@ -126,6 +126,7 @@ struct ChatRequest {
   std::optional<bool> logprobs;
   int64_t choices = 1;
   std::vector<std::string> stop;
+  std::string lead;   // of completions: what the answer is told after; no part of the key
   ExtraValues extra;  // that may change the answer
   // That may, too, but only wish for a manner of it: left out, not refused, where a target has no
   // such wish.

@@ -70,6 +70,9 @@ ai::ChatRoute route_of(Dialect dialect) {
 Task<void> post_openai_chat(Call call) {
   return chat(std::move(call), route_of(Dialect::kOpenAi));
 }
+Task<void> post_completions(Call call) {
+  return chat(std::move(call), route_of(Dialect::kCompletions));
+}
 Task<void> post_responses(Call call) {
   return chat(std::move(call), route_of(Dialect::kResponses));
 }
@@ -437,6 +440,10 @@ std::span<const Route> gateway_routes() {
           "A chat completion, as OpenAI's API (with \"stream\": true an event stream)", "",
           "ChatRequest", kJson, "ChatAnswer"},
          post_openai_chat},
+        {{"POST", "/v1/completions", "gateway",
+          "A prompt that goes on, as OpenAI's older API (with \"stream\": true an event stream)",
+          "", "", kJson, ""},
+         post_completions},
         {{"POST", "/v1/responses", "gateway",
           "A response, as OpenAI's API (with \"stream\": true an event stream)", "", "", kJson, ""},
          post_responses},

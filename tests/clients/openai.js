@@ -52,6 +52,14 @@ run({
     for await (const m of client.models.list()) all.push(m.id);
     return all;
   },
+  async completions() {
+    const ask = {model, prompt: 'once upon', max_tokens: limit};
+    let seen = '';
+    for await (const c of await client.completions.create({...ask, stream: true})) seen += c.choices[0]?.text ?? '';
+    const whole = await client.completions.create({...ask, echo: true});
+    const suffix = await failure(() => client.completions.create({model, prompt: 'f(', suffix: ')'}), (e) => ({status: e.status, message: e.message}));
+    return {text: seen, echoed: whole.choices[0].text, stop: whole.choices[0].finish_reason, tokens: whole.usage.completion_tokens, suffix};
+  },
   error: () => failure(() => create({model: 'no-such-model', messages: user('x')}), (e) => ({status: e.status, message: e.message, kind: e.constructor.name})),
   async cancel() {
     const s = await create({model: slow, messages: user('leave'), stream: true});

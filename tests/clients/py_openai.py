@@ -55,6 +55,13 @@ class Steps:
     def models():
         return [m.id for m in client.models.list()]
 
+    def completions():
+        seen = "".join(c.choices[0].text for c in client.completions.create(model=model, prompt="once upon", max_tokens=limit, stream=True) if c.choices)
+        whole = client.completions.create(model=model, prompt="once upon", max_tokens=limit, echo=True)
+        return {"text": seen, "echoed": whole.choices[0].text, "stop": whole.choices[0].finish_reason, "tokens": whole.usage.completion_tokens,
+                "suffix": failure(openai.APIStatusError, lambda: client.completions.create(model=model, prompt="f(", suffix=")"),
+                                  lambda e: {"status": e.status_code, "message": e.message})}
+
     def error():
         return failure(openai.APIStatusError, lambda: create(model="no-such-model", messages=user("x")),
                        lambda e: {"status": e.status_code, "message": e.message})

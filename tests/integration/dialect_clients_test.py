@@ -9,13 +9,16 @@ from client_case import ClientCase
 
 class Clients(ClientCase):
     def test_openai_over_anthropic(self):
-        self.over("py_openai.py", "anthropic", "models")
+        self.over("py_openai.py", "anthropic", "models,completions")
 
     def test_openai_over_gemini(self):
-        self.over("py_openai.py", "gemini", "embeddings")
+        self.over("py_openai.py", "gemini", "embeddings,completions")
 
     def test_openai_over_ollama(self):
-        self.over("py_openai.py", "ollama", "embeddings")
+        self.over("py_openai.py", "ollama", "embeddings,completions")
+
+    def test_openai_over_a_server_of_its_dialect_without_completions(self):
+        self.over("py_openai.py", "openai", "completions")
 
     def test_responses_over_anthropic(self):
         self.over("py_responses.py", "anthropic", "kept")

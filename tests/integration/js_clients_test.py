@@ -8,13 +8,13 @@ from client_case import ClientCase
 
 class JsClients(ClientCase):
     def test_openai_over_anthropic(self):
-        self.over("openai.js", "anthropic", "models")
+        self.over("openai.js", "anthropic", "models,completions")
 
     def test_openai_over_gemini(self):
-        self.over("openai.js", "gemini", "embeddings")
+        self.over("openai.js", "gemini", "embeddings,completions")
 
     def test_openai_over_ollama(self):
-        self.over("openai.js", "ollama", "embeddings")
+        self.over("openai.js", "ollama", "embeddings,completions")
 
     def test_anthropic_over_openai(self):
         self.over("anthropic.js", "openai", "models,count")

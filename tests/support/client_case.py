@@ -65,6 +65,12 @@ class ClientCase(harness.Case):
             self.assertTrue(any("fake-small" in m for m in out["models"]), out["models"])
         if "count" in out:
             self.assertGreater(out["count"], 0)
+        if "completions" in out:
+            c = out["completions"]
+            self.assertTrue(c["text"].startswith(said("once upon")), c)
+            self.assertEqual((c["echoed"], c["stop"], c["tokens"]), ("once upon" + c["text"], "stop", 60), c)
+            self.assertEqual(c["suffix"]["status"], 400, c)
+            self.assertIn("suffix", c["suffix"]["message"])
         if "kept" in out:
             self.assertEqual((out["kept"]["same"], out["kept"]["gone"]["status"]), (True, 404), out["kept"])
         # A client that leaves takes the upstream call with it.

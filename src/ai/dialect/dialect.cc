@@ -1,9 +1,11 @@
 #include "ai/dialect/dialect.h"
 
 #include "ai/dialect/anthropic.h"
+#include "ai/dialect/completions.h"
 #include "ai/dialect/gemini.h"
 #include "ai/dialect/ollama.h"
 #include "ai/dialect/openai.h"
+#include "ai/dialect/parts.h"
 #include "ai/dialect/responses.h"
 
 namespace samplemind::ai {
@@ -20,8 +22,9 @@ Result<ChatRequest> read_request(Dialect dialect, std::string_view body, std::st
       return read_ollama_request(body, dialect == Dialect::kOllamaGenerate);
     case Dialect::kResponses:
       return read_responses_request(body);
-    case Dialect::kOpenAi:
     case Dialect::kCompletions:
+      return read_completions_request(body);
+    case Dialect::kOpenAi:
       break;
   }
   return read_openai_request(body);
@@ -38,8 +41,9 @@ std::string write_answer(const Form& form, const ChatAnswer& answer) {
       return write_ollama_answer(form, answer);
     case Dialect::kResponses:
       return write_responses_answer(form, answer);
-    case Dialect::kOpenAi:
     case Dialect::kCompletions:
+      return write_completions_answer(form, answer);
+    case Dialect::kOpenAi:
       break;
   }
   return write_openai_answer(answer);
@@ -88,8 +92,9 @@ std::unique_ptr<StreamWriter> make_stream_writer(const Form& form) {
       return std::make_unique<OllamaStreamWriter>(form);
     case Dialect::kResponses:
       return std::make_unique<ResponsesStreamWriter>(form);
-    case Dialect::kOpenAi:
     case Dialect::kCompletions:
+      return std::make_unique<CompletionsStreamWriter>(form);
+    case Dialect::kOpenAi:
       break;
   }
   return std::make_unique<OpenAiStreamWriter>(form.include_usage);
@@ -102,10 +107,21 @@ Result<std::string> write_request(const Target& to, const ChatRequest& r) {
         return r.body;  // the path names the model
       case Dialect::kOpenAi:
         return rewrite_openai_request(r.body, to.model, to.stream);
+      case Dialect::kCompletions:
+        return rewrite_completions_request(r, to.model, to.stream);
       default:
         return rewrite_openai_request(r.body, to.model, false);
     }
   }
+  // Answers are translated one choice at a time.
+  for (const auto& [name, value] : r.extra) {
+    if (r.dialect == Dialect::kCompletions && name == "prompt")
+      return cannot_express(
+          to.dialect, r.choices == 1 ? "a 'prompt' of tokens" : "several texts in one 'prompt'");
+  }
+  if (r.choices != 1)
+    return cannot_express(to.dialect, r.dialect == Dialect::kGemini ? "several 'candidateCount'"
+                                                                    : "several choices, 'n'");
   switch (to.dialect) {
     case Dialect::kAnthropic:
       return write_anthropic_request(r, to.model, to.stream);
@@ -130,6 +146,8 @@ std::unique_ptr<AnswerReader> make_answer_reader(Dialect dialect) {
       return std::make_unique<OllamaReader>();
     case Dialect::kResponses:
       return std::make_unique<ResponsesReader>();
+    case Dialect::kCompletions:
+      return std::make_unique<CompletionsReader>();
     default:
       return std::make_unique<OpenAiReader>();
   }

@@ -31,6 +31,8 @@ struct Form {
   std::shared_ptr<const ResponseEcho> echo = nullptr;
   // Called with the complete answer before its last bytes are written; may be empty.
   std::function<void(const ChatAnswer&)> on_complete = nullptr;
+  // Of OpenAI's older completions: the prompt, where the answer is to begin with it.
+  std::string lead = {};
 };
 
 // A failure as it is told; each dialect has its own shape.

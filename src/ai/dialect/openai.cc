@@ -37,41 +37,6 @@ int64_t token_count(const JsonValue& v) {
   return std::clamp<int64_t>(v.integer_or(0), 0, 1'000'000'000);
 }
 
-Usage read_usage(const JsonValue& u) {
-  Usage usage;
-  usage.reported = u.is_object();
-  if (!usage.reported) return usage;
-  const JsonValue& input = u["prompt_tokens_details"];
-  usage.input_tokens = token_count(u["prompt_tokens"]);
-  usage.output_tokens = token_count(u["completion_tokens"]);
-  usage.cached_input_tokens = std::min(token_count(input["cached_tokens"]), usage.input_tokens);
-  usage.cache_write_tokens = std::min(token_count(input["cache_write_tokens"]),
-                                      usage.input_tokens - usage.cached_input_tokens);
-  usage.reasoning_tokens = token_count(u["completion_tokens_details"]["reasoning_tokens"]);
-  usage.openai_json = u.dump();
-  return usage;
-}
-
-void write_usage(JsonWriter& w, const Usage& u) {
-  w.key("usage");
-  if (!u.openai_json.empty()) {
-    w.raw(u.openai_json);
-    return;
-  }
-  w.begin_object();
-  w.field("prompt_tokens", u.input_tokens)
-      .field("completion_tokens", u.output_tokens)
-      .field("total_tokens", u.input_tokens + u.output_tokens);
-  w.key("prompt_tokens_details").begin_object().field("cached_tokens", u.cached_input_tokens);
-  if (u.cache_write_tokens > 0) w.field("cache_write_tokens", u.cache_write_tokens);
-  w.end_object();
-  w.key("completion_tokens_details")
-      .begin_object()
-      .field("reasoning_tokens", u.reasoning_tokens)
-      .end_object();
-  w.end_object();
-}
-
 std::string logprob_items(const JsonValue& choice, std::string_view list) {
   std::string out;
   for (const JsonValue& item : choice["logprobs"][list].items()) {
@@ -219,6 +184,41 @@ size_t skip_value(std::string_view s, size_t i) {
 
 }  // namespace
 
+Usage read_openai_usage(const JsonValue& u) {
+  Usage usage;
+  usage.reported = u.is_object();
+  if (!usage.reported) return usage;
+  const JsonValue& input = u["prompt_tokens_details"];
+  usage.input_tokens = token_count(u["prompt_tokens"]);
+  usage.output_tokens = token_count(u["completion_tokens"]);
+  usage.cached_input_tokens = std::min(token_count(input["cached_tokens"]), usage.input_tokens);
+  usage.cache_write_tokens = std::min(token_count(input["cache_write_tokens"]),
+                                      usage.input_tokens - usage.cached_input_tokens);
+  usage.reasoning_tokens = token_count(u["completion_tokens_details"]["reasoning_tokens"]);
+  usage.openai_json = u.dump();
+  return usage;
+}
+
+void write_openai_usage(JsonWriter& w, const Usage& u) {
+  w.key("usage");
+  if (!u.openai_json.empty()) {
+    w.raw(u.openai_json);
+    return;
+  }
+  w.begin_object();
+  w.field("prompt_tokens", u.input_tokens)
+      .field("completion_tokens", u.output_tokens)
+      .field("total_tokens", u.input_tokens + u.output_tokens);
+  w.key("prompt_tokens_details").begin_object().field("cached_tokens", u.cached_input_tokens);
+  if (u.cache_write_tokens > 0) w.field("cache_write_tokens", u.cache_write_tokens);
+  w.end_object();
+  w.key("completion_tokens_details")
+      .begin_object()
+      .field("reasoning_tokens", u.reasoning_tokens)
+      .end_object();
+  w.end_object();
+}
+
 std::vector<JsonMember> top_level_members(std::string_view s) {
   std::vector<JsonMember> members;
   size_t i = skip_space(s, 0);
@@ -313,7 +313,7 @@ std::string write_openai_answer(const ChatAnswer& a) {
   w.field("finish_reason", openai_finish(a.finish_reason));
   write_extra(w, a.choice_extra);
   w.end_object().end_array();
-  if (a.usage.reported) write_usage(w, a.usage);
+  if (a.usage.reported) write_openai_usage(w, a.usage);
   w.end_object();
   return out;
 }
@@ -378,7 +378,7 @@ std::string write_openai_usage_chunk(const ChatAnswer& a) {
   w.begin_object();
   write_head(w, a, "chat.completion.chunk");
   w.key("choices").begin_array().end_array();
-  write_usage(w, a.usage);
+  write_openai_usage(w, a.usage);
   w.end_object();
   return out;
 }
@@ -419,7 +419,7 @@ Result<ChatAnswer> read_openai_answer(std::string_view body, size_t& choices) {
   a.choice_extra = extra_members(choice, kChoiceMembers);
   a.message_extra = extra_members(message, kMessageMembers);
   a.finish_reason = choice["finish_reason"].string_or("");
-  a.usage = read_usage(r["usage"]);
+  a.usage = read_openai_usage(r["usage"]);
   return a;
 }
 
@@ -438,7 +438,7 @@ Result<ChatDelta> read_openai_chunk(std::string_view data, size_t& choices_max, 
   if (head.id.empty()) head.id = r["id"].string_or("");
   if (head.model.empty()) head.model = r["model"].string_or("");
   if (head.created_s == 0) head.created_s = r["created"].integer_or(0);
-  if (r["usage"].is_object()) d.usage = read_usage(r["usage"]);
+  if (r["usage"].is_object()) d.usage = read_openai_usage(r["usage"]);
   d.usage_only = r["choices"].size() == 0 && d.usage.has_value();
   for (const JsonValue& choice : r["choices"].items()) {
     const auto index = static_cast<size_t>(choice["index"].integer_or(0));

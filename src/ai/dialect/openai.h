@@ -26,6 +26,10 @@ Result<std::string> write_openai_request(const ChatRequest& request, std::string
 // untouched. REQUIRES: read_openai_request took it.
 std::string rewrite_openai_request(std::string_view body, std::string_view model, bool ask_usage);
 
+// "usage", also of the older completions.
+Usage read_openai_usage(const JsonValue& usage);
+void write_openai_usage(JsonWriter& w, const Usage& usage);
+
 std::string write_openai_answer(const ChatAnswer& answer);
 // One chunk's JSON. `first` adds the role.
 std::string write_openai_chunk(const ChatAnswer& head, const ChatDelta& delta, bool first);

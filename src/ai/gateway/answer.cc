@@ -119,7 +119,8 @@ net::Task<void> whole_flight(const Plan& p, FlightPtr flight, CacheState state,
   }
   if (p.form.on_complete) p.form.on_complete(flight->answer);
   // What came whole in the client's own dialect passes as it came.
-  const bool native = !flight->native_body.empty() && flight->native == p.form.dialect;
+  const bool native = !flight->native_body.empty() && flight->native == p.form.dialect &&
+                      p.form.lead.empty();
   const std::string body = native ? flight->native_body : write_answer(p.form, flight->answer);
   (void)(co_await sink.respond(200, std::move(headers), body)).ok();
 }

@@ -12,7 +12,11 @@ Digest key_of(const Plan& p, const Provider& provider_in, std::string_view model
   scope.provider = provider;
   scope.model = model;
   scope.headers = p.scope_headers;
-  return fingerprint_canonical(scope, canonical_request(*p.request));
+  std::string request = canonical_request(*p.request);
+  // A prompt that a model goes on with is no message that it answers; elsewhere it becomes one.
+  if (p.request->dialect == Dialect::kCompletions && provider_in.dialect() == Dialect::kOpenAi)
+    request += "completion";
+  return fingerprint_canonical(scope, request);
 }
 
 Failure to_failure(const UpstreamError& e) {

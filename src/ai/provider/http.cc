@@ -25,6 +25,11 @@ bool too_long(std::string_view message) {
   return false;
 }
 
+// The server has no such path; or no such model, which the other path says as well.
+bool is_no_route(int status) {
+  return status == 404 || status == 405 || status == 501;
+}
+
 bool is_own_header(std::string_view name, std::string_view prefix) {
   return !prefix.empty() && name.size() > prefix.size() &&
          std::equal(prefix.begin(), prefix.end(), name.begin(),
@@ -254,13 +259,10 @@ net::Task<Result<RawAnswer>> HttpProvider::raw(net::Client& client, RawRequest r
   co_return out;
 }
 
-net::Task<std::optional<UpstreamError>> HttpProvider::chat(net::Client& client,
-                                                           const ChatRequest& asked,
-                                                           CallOptions options, ChatSink& sink) {
-  const Target to = target(asked, options);
-  auto body = write_request(to, asked);
-  if (!body.ok()) co_return from_error(body.error(), name());
-  net::ClientRequest r = request("POST", chat_path(to), std::move(*body));
+net::Task<Result<std::unique_ptr<net::ClientResponse>>> HttpProvider::send_chat(
+    net::Client& client, const ChatRequest& asked, const CallOptions& options, const Target& to) {
+  SM_CO_TRY(std::string body, write_request(to, asked));
+  net::ClientRequest r = request("POST", chat_path(to), std::move(body));
   r.total_timeout = std::min(r.total_timeout, options.total_timeout);
   r.first_byte_timeout = std::min(r.first_byte_timeout, options.total_timeout);
   if (options.first_byte_timeout.count() > 0)
@@ -269,7 +271,19 @@ net::Task<std::optional<UpstreamError>> HttpProvider::chat(net::Client& client,
     const bool trace = field == "traceparent" || field == "tracestate";
     if (trace || is_own_header(field, header_prefix())) r.headers.set(field, value);
   }
-  auto sent = co_await client.send(std::move(r), options.cancel);
+  co_return co_await client.send(std::move(r), options.cancel);
+}
+
+net::Task<std::optional<UpstreamError>> HttpProvider::chat(net::Client& client,
+                                                           const ChatRequest& asked,
+                                                           CallOptions options, ChatSink& sink) {
+  Target to = target(asked, options);
+  auto sent = co_await send_chat(client, asked, options, to);
+  // Many servers of OpenAI's dialect know its chat completions alone.
+  if (to.dialect == Dialect::kCompletions && sent.ok() && is_no_route((*sent)->status())) {
+    to.dialect = dialect();
+    sent = co_await send_chat(client, asked, options, to);
+  }
   if (!sent.ok()) co_return from_error(sent.error(), name());
   net::ClientResponse& response = **sent;
   const std::string type =

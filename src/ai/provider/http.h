@@ -75,6 +75,10 @@ class HttpProvider : public Provider {
   net::HttpUse use_ = net::HttpUse::kAuto;
 
  private:
+  net::Task<Result<std::unique_ptr<net::ClientResponse>>> send_chat(net::Client& client,
+                                                                    const ChatRequest& asked,
+                                                                    const CallOptions& options,
+                                                                    const Target& to);
   net::Task<std::optional<UpstreamError>> read_stream(std::unique_ptr<net::ClientResponse> response,
                                                       std::unique_ptr<AnswerReader> reader,
                                                       Target target, ChatSink& sink);

@@ -38,15 +38,20 @@ class OpenAi final : public HttpProvider {
   }
 
  private:
-  Target target(const ChatRequest&, const CallOptions& options) const override {
+  Target target(const ChatRequest& asked, const CallOptions& options) const override {
     Target t;
-    t.dialect = Dialect::kOpenAi;
     t.model = options.model;
     t.stream = options.stream;
     t.official = base_.host == "api.openai.com";
+    // OpenAI goes on with a prompt by its oldest models only; other servers do by any.
+    const bool goes_on = !t.official || t.model.find("-instruct") != std::string_view::npos ||
+                         t.model.starts_with("davinci-") || t.model.starts_with("babbage-");
+    t.dialect = asked.dialect == Dialect::kCompletions && goes_on ? asked.dialect : dialect();
     return t;
   }
-  std::string chat_path(const Target&) const override { return "/chat/completions"; }
+  std::string chat_path(const Target& t) const override {
+    return t.dialect == Dialect::kCompletions ? "/completions" : "/chat/completions";
+  }
   void authorize(net::Headers& headers) const override {
     if (!key_.empty()) headers.set("Authorization", "Bearer " + key_);
   }
