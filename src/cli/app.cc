@@ -41,7 +41,8 @@ const CommandEntry kCommands[] = {
      "  samplemind logs -f\n  samplemind logs ollama -n 200", add_logs},
     {"scan", kSounds, "Measure every sound below a folder and remember it",
      "  samplemind scan ~/Samples\n  samplemind scan kick.wav loops/\n"
-     "  samplemind scan --status      (also --pause, --resume, --cancel)",
+     "  samplemind scan --status      (also --pause, --resume, --cancel)\n"
+     "  samplemind scan /mnt/sounds --queue redis://studio:6379",
      add_scan},
     {"analyze", kSounds, "Measure files now, without the library",
      "  samplemind analyze loop.wav\n  samplemind analyze --json *.flac | jq .tempo_bpm",
@@ -84,6 +85,11 @@ const CommandEntry kCommands[] = {
     {"watch", kSounds, "Folders that are scanned again whenever something in them changes",
      "  samplemind watch\n  samplemind watch add ~/Samples\n  samplemind watch remove ~/Samples",
      add_watch},
+    {"worker", kSounds, "Measure for scans on other machines: jobs from a Redis, facts back to it",
+     "  samplemind worker --queue redis://studio:6379\n"
+     "  samplemind worker --queue redis://studio:6379 --map /studio/sounds=/mnt/sounds\n"
+     "  samplemind worker --queue redis://studio:6379 --poison",
+     add_worker},
     {"undo", kSounds, "Take the last change of the library back",
      "  samplemind undo\n  samplemind undo --list\n  samplemind undo 12", add_undo},
     {"library", kSounds,

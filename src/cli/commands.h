@@ -26,6 +26,7 @@ Run add_duplicates(Arguments command, Context& context);
 Run add_rename(Arguments command, Context& context);
 Run add_write_tags(Arguments command, Context& context);
 Run add_watch(Arguments command, Context& context);
+Run add_worker(Arguments command, Context& context);
 Run add_edit(Arguments command, Context& context);
 Run add_tags(Arguments command, Context& context);
 Run add_collection(Arguments command, Context& context);

@@ -6,6 +6,7 @@
 #include "cli/api_client.h"
 #include "cli/commands.h"
 #include "cli/samples_table.h"
+#include "cli/worker.h"
 
 namespace samplemind::cli {
 
@@ -15,6 +16,7 @@ constexpr size_t kProblemsShown = 20;
 
 struct ScanFlags {
   std::vector<std::string> paths;
+  std::string queue;
   bool json = false, status = false, pause = false, resume = false, cancel = false;
 };
 
@@ -102,7 +104,13 @@ Result<int> run_scan(const Context& context, const ScanFlags& flags) {
     }
     w.value(path_to_text(absolute));
   }
-  w.end_array().end_object();
+  w.end_array();
+  if (!flags.queue.empty()) {
+    SM_TRY(const server::QueueAddress queue, queue_address(context, flags.queue));
+    w.key("queue").begin_object().field("url", queue.url).field("username", queue.username);
+    w.field("password", queue.password).field("ca_file", queue.ca_file).end_object();
+  }
+  w.end_object();
   SM_TRY(const auto api, ApiClient::open(context, ApiClient::Need::kWrite));
   const InterruptGuard interrupts;
   ScanDisplay display(context.err);
@@ -136,6 +144,10 @@ Run add_scan(Arguments command, Context& context) {
   command.add_option(
       "PATH", flags->paths,
       "Folders (with all below them) or files: wav, aiff, flac, mp3, ogg, opus, m4a");
+  command
+      .add_option("--queue", flags->queue,
+                  "Workers on any number of machines measure: the Redis they work on")
+      .type_name("redis://HOST:PORT");
   command.add_flag("--status", flags->status, "How far the service's scan is");
   command.add_flag("--pause", flags->pause, "Pause the service's scan");
   command.add_flag("--resume", flags->resume, "Go on with it");

@@ -15,6 +15,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/thread_pool.h"
+#include "library/measure_queue.h"
 
 namespace samplemind::library {
 
@@ -54,7 +55,8 @@ class Scan {
     progress_.walking = false;
     progress_.to_do = static_cast<int64_t>(todo_.size());
     SM_CHECK_OK(mark_missing());
-    measure();
+    if (options_.queue != nullptr) measure_elsewhere(*options_.queue);
+    if (!failure_) measure();
     SM_CHECK_OK(flush());
     if (failure_) return std::move(*failure_);
     report(true);
@@ -232,35 +234,101 @@ class Scan {
         continue;
       }
       if (in_flight == 0) break;
-      std::vector<Measured> finished;
+      std::vector<Finished> finished;
       {
         std::unique_lock lock(mutex_);
         ready_.wait_for(lock, kProgressEvery, [this] { return !finished_.empty(); });
         finished.swap(finished_);
       }
       in_flight -= finished.size();
-      for (Measured& m : finished) take(std::move(m));
+      for (Finished& m : finished) take(std::move(m));
       store_if_due();
       report(false);
     }
   }
 
-  struct Measured {
+  struct Finished {
     Sample sample;
     bool dropped = false;         // cancelled, or gone since it was found
     std::vector<Sample> earlier;  // the catalogue's samples of the same content
     bool reused = false;          // the analysis is one of theirs
   };
 
-  void finish(Measured measured) {
+  // Workers on other machines measure; this thread hands out, stores and reports. What they cannot
+  // reach stays in todo_ and is measured here.
+  void measure_elsewhere(MeasureQueue& queue) {
+    measure_start_ = stored_ = std::chrono::steady_clock::now();
+    std::vector<bool> answered(todo_.size());
+    std::vector<FileStamp> unreached;
+    std::string first_unreached;
+    size_t next = 0;
+    size_t in_flight = 0;
+    while (!cancelled(options_) && !failure_ && (next < todo_.size() || in_flight > 0)) {
+      std::vector<MeasureJob> jobs;
+      while (!paused(options_) && next < todo_.size() &&
+             in_flight + jobs.size() < queue.in_flight_max())
+        jobs.push_back({next, todo_[next]}), ++next;
+      in_flight += jobs.size();
+      if (!jobs.empty()) queue.submit(std::move(jobs));
+      auto results = queue.collect(kProgressEvery);
+      if (!results.ok()) {
+        failure_ = std::move(results).error();
+        break;
+      }
+      for (Measured& r : *results) {
+        if (r.n >= next || answered[r.n]) continue;  // an answer that came twice
+        answered[r.n] = true;
+        --in_flight;
+        if (r.state == Measured::State::kGone) {
+          if (first_unreached.empty()) first_unreached = r.error;
+          unreached.push_back(todo_[r.n]);
+        } else {
+          take(from_elsewhere(todo_[r.n], std::move(r)));
+        }
+      }
+      store_if_due();
+      report(false);
+    }
+    if (!unreached.empty())
+      problem(unreached.front().path,
+              first_unreached + "; " + std::to_string(unreached.size()) +
+                  " sounds that workers could not reach were measured here");
+    todo_ = std::move(unreached);
+  }
+
+  Finished from_elsewhere(const FileStamp& file, Measured result) {
+    Finished m;
+    m.sample.file = file;
+    m.sample.analysis_version = audio::kAnalysisVersion;
+    m.sample.digest_hex = result.digest_hex;
+    if (const auto digest = Digest::from_hex(result.digest_hex); digest.ok() && reuse(*digest, m))
+      return m;
+    settle(std::move(result), m);
+    return m;
+  }
+
+  void finish(Finished measured) {
     const std::lock_guard lock(mutex_);
     finished_.push_back(std::move(measured));
     ready_.notify_one();
   }
 
+  // Content that the catalogue knows needs no second measurement.
+  bool reuse(const Digest& digest, Finished& m) {
+    auto earlier = catalogue_.find_by_digest(digest);
+    if (earlier.ok()) m.earlier = std::move(earlier).value();
+    for (const Sample& e : m.earlier) {
+      if (!e.error.empty() || e.analysis_version != audio::kAnalysisVersion) continue;
+      m.sample.analysis = heard(e);
+      m.reused = true;
+      return true;
+    }
+    return false;
+  }
+
   // On a worker.
-  Measured measure_one(const FileStamp& file) {
-    Measured m;
+  Finished measure_one(const FileStamp& file) {
+    Finished m;
     m.dropped = cancelled(options_);
     if (m.dropped) return m;
     Sample& sample = m.sample;
@@ -268,41 +336,28 @@ class Scan {
     sample.analysis_version = audio::kAnalysisVersion;
     if (const auto digest = blake3_file(file.path); digest.ok()) {
       sample.digest_hex = digest->hex();
-      auto earlier = catalogue_.find_by_digest(*digest);
-      if (earlier.ok()) m.earlier = std::move(earlier).value();
-      for (const Sample& e : m.earlier) {
-        if (!e.error.empty() || e.analysis_version != audio::kAnalysisVersion) continue;
-        sample.analysis = heard(e);
-        m.reused = true;
-        return m;
-      }
+      if (reuse(*digest, m)) return m;
     }
-    audio::AnalysisOptions options;
-    options.cancel = options_.cancel;
-    if (!sample.digest_hex.empty()) options.file_blake3 = sample.digest_hex;
-    auto analysis = analyzer_.analyze(file.path, options);
-    if (analysis.ok()) {
-      sample.analysis = std::move(analysis).value();
-      return m;
+    auto heard = measure_file(analyzer_, file.path, sample.digest_hex, options_.cancel);
+    if (heard.ok()) {
+      settle(std::move(heard).value(), m);
+    } else {
+      m.dropped = true;
     }
-    const Error& error = analysis.error();
-    m.dropped = error.code() == ErrorCode::kCancelled || error.code() == ErrorCode::kNotFound;
-    sample.error = error.message();
-    // The path stands beside it wherever it is shown.
-    if (sample.error.starts_with(file.path + ": ")) sample.error.erase(0, file.path.size() + 2);
-    // What is wrong with the file stays until the file changes. What is wrong around it (no
-    // permission, a drive that fails, no decoder) may heal without that: a time that no file has
-    // makes the next scan try again.
-    const ErrorCode code = error.code();
-    const bool may_heal = code == ErrorCode::kPermissionDenied || code == ErrorCode::kUnavailable ||
-                          code == ErrorCode::kResourceExhausted || code == ErrorCode::kInternal ||
-                          (code == ErrorCode::kUnsupported &&
-                           sample.error.find("samplemind-decode") != sample.error.npos);
-    if (may_heal) sample.file.mtime_ns = -1;
     return m;
   }
 
-  void take(Measured m) {
+  // What is wrong with the file stays until the file changes. What is wrong around it (no
+  // permission, a drive that fails, no decoder) may heal without that: a time that no file has
+  // makes the next scan try again.
+  static void settle(Measured from, Finished& m) {
+    m.dropped = from.state == Measured::State::kGone;
+    m.sample.analysis = std::move(from.analysis);
+    m.sample.error = std::move(from.error);
+    if (from.state == Measured::State::kHealing) m.sample.file.mtime_ns = -1;
+  }
+
+  void take(Finished m) {
     if (m.dropped) return;
     ++progress_.done;
     progress_.current = m.sample.file.path;
@@ -318,7 +373,7 @@ class Scan {
 
   // A file whose content is known from a place where it no longer is has been moved: it keeps its
   // id. A path that is known already keeps the id of that path.
-  bool relinked(const Measured& m) {
+  bool relinked(const Finished& m) {
     if (const auto here = known_.find(m.sample.file.path);
         here != known_.end() && !here->second.missing)
       return false;
@@ -396,7 +451,7 @@ class Scan {
   std::vector<ScanReport::Problem> problems_;
   std::mutex mutex_;  // guards what workers hand over
   std::condition_variable ready_;
-  std::vector<Measured> finished_;
+  std::vector<Finished> finished_;
   std::optional<Error> failure_;
 };
 

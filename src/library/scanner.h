@@ -13,6 +13,8 @@
 
 namespace samplemind::library {
 
+class MeasureQueue;
+
 struct ScanProgress {
   int64_t found = 0;  // sound files seen so far
   int64_t to_do = 0;  // new or changed; final once `walking` is false
@@ -51,6 +53,7 @@ struct ScanOptions {
   size_t threads = 0;                         // 0: all cores
   const std::atomic<bool>* cancel = nullptr;  // what is finished then is stored, the rest is left
   const std::atomic<bool>* pause = nullptr;   // while set nothing new is begun
+  MeasureQueue* queue = nullptr;  // others measure (library/measure_queue.h); null: this process
   std::function<void(const ScanProgress&)>
       on_progress;  // on the calling thread, at most every 100 ms
 };

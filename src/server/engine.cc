@@ -71,7 +71,7 @@ void Engine::start_watching() {
       std::make_unique<library::Watcher>(options, [this](const std::vector<fs::path>& changed) {
         log::info("watch", {{"folders", changed.size()}, {"first", changed.front().string()}});
         return start_scan(
-                   *this, changed, [](std::string, bool) {}, [] {})
+                   *this, changed, std::nullopt, [](std::string, bool) {}, [] {})
             .has_value();
       });
   refresh_watched();

@@ -173,12 +173,17 @@ Task<void> post_scan(Call call) {
     co_await respond_problem(call.exchange, std::move(wrong));
     co_return;
   }
+  std::optional<QueueAddress> queue;
+  if (const JsonValue& q = (*request)["queue"]; !q.is_null()) {
+    queue = QueueAddress{q["url"].string_or(""), q["username"].string_or(""),
+                         q["password"].string_or(""), q["ca_file"].string_or("")};
+  }
   Engine& engine = call.engine();
   if ((*request)["background"].bool_or(false)) {
     std::function<void(std::string, bool)> ignore = [](std::string, bool) {};
     std::function<void()> nothing = [] {};
-    const auto started =
-        start_scan(engine, std::move(paths), std::move(ignore), std::move(nothing));
+    const auto started = start_scan(engine, std::move(paths), std::move(queue), std::move(ignore),
+                                    std::move(nothing));
     if (!started) {
       Error busy(ErrorCode::kAlreadyExists, "a scan is running already", "wait for it to end");
       co_await respond_problem(call.exchange, std::move(busy));
@@ -192,7 +197,8 @@ Task<void> post_scan(Call call) {
     stream.push(std::move(line), droppable);
   };
   std::function<void()> after = [stream] { stream.close(); };
-  const auto number = start_scan(engine, std::move(paths), std::move(on_line), std::move(after));
+  const auto number =
+      start_scan(engine, std::move(paths), std::move(queue), std::move(on_line), std::move(after));
   if (!number) {
     Error busy(ErrorCode::kAlreadyExists, "a scan is running already", "wait for it to end");
     co_await respond_problem(call.exchange, std::move(busy));

@@ -54,11 +54,13 @@ void write_report(JsonWriter& w, const library::ScanReport& r) {
 }  // namespace
 
 std::optional<uint64_t> start_scan(Engine& engine, std::vector<std::filesystem::path> paths,
+                                   std::optional<QueueAddress> queue,
                                    std::function<void(std::string line, bool droppable)> on_line,
                                    std::function<void()> after) {
   auto tell = std::make_shared<std::function<void(std::string, bool)>>(std::move(on_line));
   std::function<std::string(const std::atomic<bool>&)> work =
-      [&engine, tell, paths = std::move(paths)](const std::atomic<bool>& cancel) {
+      [&engine, tell, paths = std::move(paths),
+       queue = std::move(queue)](const std::atomic<bool>& cancel) {
         library::ScanOptions options;
         options.paths = paths;
         options.threads = static_cast<size_t>(
@@ -72,7 +74,15 @@ std::optional<uint64_t> start_scan(Engine& engine, std::vector<std::filesystem::
           engine.scan.publish(line);
           (*tell)(std::move(line), true);
         };
-        const auto report = library::scan(*engine.catalogue, options);
+        std::unique_ptr<ScanQueue> workers;
+        const auto measured = [&]() -> Result<library::ScanReport> {
+          if (queue) {
+            SM_TRY(workers, ScanQueue::open(*queue));
+            options.queue = workers.get();
+          }
+          return library::scan(*engine.catalogue, options);
+        };
+        const auto report = measured();
         std::string line;
         if (report.ok()) {
           log::info("scan", {{"found", report->found},
