@@ -1,24 +1,20 @@
 // The SQLite store of the catalogue. Its methods are spread over files by what they are for:
-// sqlite.cc (opening, samples), sqlite_search.cc, sqlite_similar.cc, sqlite_marks.cc (what the user
-// says and the journal), sqlite_collections.cc, sqlite_care.cc.
+// sqlite.cc (opening, samples), sqlite_rows.cc (what the index reads), sqlite_marks.cc (what the
+// user says and the journal), sqlite_collections.cc, sqlite_care.cc.
 #pragma once
 
 #include <mutex>
 #include <optional>
-#include <shared_mutex>
 #include <string>
-#include <thread>
 #include <unordered_set>
 #include <vector>
 
-#include "library/catalogue.h"
-#include "library/index/search_index.h"
-#include "library/index/sound_vectors.h"
+#include "library/store/indexed_internal.h"
 #include "library/store/sqlite_internal.h"
 
 namespace samplemind::library {
 
-class SqliteCatalogue final : public Catalogue {
+class SqliteCatalogue final : public IndexedCatalogue {
  public:
   ~SqliteCatalogue() override;
   Result<void> open(const fs::path& home, Access access);
@@ -33,12 +29,7 @@ class SqliteCatalogue final : public Catalogue {
   Result<std::vector<Sample>> get_many(const std::vector<int64_t>& ids) override;
   Result<LibrarySummary> summary() override;
 
-  Result<SearchResult> search(const SearchQuery& query) override;
-  Result<std::vector<int64_t>> find_ids(const SearchQuery& query) override;
-  Result<std::vector<std::pair<std::string, int64_t>>> tags() override;
   uint64_t memory_bytes() override;
-  Result<std::vector<Similar>> similar(const SimilarQuery& query) override;
-  Result<std::vector<DuplicateGroup>> duplicates(bool near, int limit) override;
 
   Result<EditReport> edit(const std::vector<int64_t>& ids, const MarksChange& change) override;
   Result<EditReport> set_marks(const std::vector<std::pair<int64_t, Marks>>& marks,
@@ -52,7 +43,6 @@ class SqliteCatalogue final : public Catalogue {
   Result<EditReport> remove_collection(std::string_view name) override;
   Result<EditReport> change_collection(std::string_view name, const std::vector<int64_t>& add,
                                        const std::vector<int64_t>& remove) override;
-  Result<std::vector<int64_t>> collection_ids(std::string_view name) override;
 
   Result<int64_t> begin_move(std::string_view what, const std::vector<Move>& moves) override;
   Result<void> finish_move(int64_t journal_id, const std::vector<Move>& done) override;
@@ -69,7 +59,6 @@ class SqliteCatalogue final : public Catalogue {
 
  private:
   struct Writers;  // prepared statements of one transaction
-  class Changes;   // what the index is told once a transaction is committed
 
   Result<void> migrate();
   Result<void> open_empty();
@@ -87,15 +76,17 @@ class SqliteCatalogue final : public Catalogue {
   static Result<std::optional<Sample>> load(Connection& connection, int64_t id);
   Result<void> move_rows(const std::vector<Move>& moves, Changes& changes);
 
-  // ---- the index (sqlite_search.cc) ----
-  void start_index();
-  Result<void> fill_index();
-  Result<void> ready_index();    // waits for it; reads it anew when another process has written
-  Result<void> ready_vectors();  // sqlite_similar.cc
-  Result<std::vector<Sample>> page(const std::vector<int64_t>& ids);
-  Result<SearchIndex::Found> run_query(const ParsedQuery& query, int limit, int64_t offset);
-  Result<void> resolve_collections(ParsedQuery& query, SearchIndex::Collections& collections,
-                                   int depth);
+  // ---- for the index ----
+  Result<void> each_sample(const std::function<void(Sample)>& f) override;
+  Result<void> each_descriptor(const std::function<void(int64_t, std::string)>& f) override;
+  Result<std::vector<Sample>> page(const std::vector<int64_t>& ids) override;
+  Result<std::optional<Collection>> collection(std::string_view name) override;
+  Result<std::vector<int64_t>> members(std::string_view name) override;
+  Result<std::vector<std::vector<int64_t>>> equal_ids(bool by_audio) override;
+  Result<int64_t> version() override;
+  // Calls f with a connection that nobody else uses meanwhile: of its own where this process
+  // writes, because reading a million rows must not keep the reader's lock.
+  Result<void> reading(const std::function<Result<void>(Connection&)>& f);
 
   // ---- marks and journal (sqlite_marks.cc) ----
   Result<EditReport> write_marks(const std::vector<std::pair<int64_t, Marks>>& marks,
@@ -121,14 +112,6 @@ class SqliteCatalogue final : public Catalogue {
   Connection writer_;
   Connection reader_;
   bool writable_ = false;
-
-  std::shared_mutex index_mutex_;
-  SearchIndex index_;
-  SoundVectors vectors_;  // under index_mutex_ too
-  bool vectors_ready_ = false;
-  std::thread index_thread_;
-  std::optional<Error> index_error_;
-  int64_t index_version_ = -1;  // of the reader's data_version, when another process writes
 };
 
 // The columns of a sample with its marks, for read_sample().
@@ -137,26 +120,12 @@ inline constexpr int kDetailColumn = 30;  // the first one after them
 Sample read_sample(const Statement& row);
 // What a column's place adds: the detail's JSON, or nothing.
 void read_detail(const std::string& json, Sample& sample);
-// Lists of times and facts, for samples that are shown in a list.
-void drop_lists(Sample& sample);
 
 struct SqliteCatalogue::Writers {
   explicit Writers(Connection& c) : connection(c) {}
   Result<void> prepare();
   Connection& connection;
   std::optional<Statement> insert, detail, vector, no_vector, no_detail, marks;
-};
-
-class SqliteCatalogue::Changes {
- public:
-  void put(Sample sample) { samples_.push_back(std::move(sample)); }
-  void remove(int64_t id) { gone_.push_back(id); }
-  // REQUIRES: committed.
-  void apply(SqliteCatalogue& catalogue);
-
- private:
-  std::vector<Sample> samples_;
-  std::vector<int64_t> gone_;
 };
 
 }  // namespace samplemind::library

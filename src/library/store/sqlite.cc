@@ -14,24 +14,6 @@
 
 namespace samplemind::library {
 
-std::string Sample::name() const {
-  return file.path.substr(file.path.rfind('/') + 1);
-}
-std::string Sample::folder() const {
-  const size_t slash = file.path.rfind('/');
-  return slash == std::string::npos || slash == 0 ? "/" : file.path.substr(0, slash);
-}
-
-audio::Analysis heard(const Sample& sample) {
-  audio::Analysis a = sample.analysis;
-  std::vector<Fact> ear;
-  for (const Fact& f : sample.facts) {
-    if (f.source == FactSource::kEar) ear.push_back(f);
-  }
-  settle(ear, a);
-  return a;
-}
-
 const char* const kSampleColumns =
     "s.id, s.path, s.size, s.mtime_ns, s.digest, s.error, s.missing, s.added_ms, "
     "s.analysis_version, s.format, s.duration_s, s.sample_rate_hz, s.channels, s.bit_depth, "
@@ -83,32 +65,6 @@ Sample read_sample(const Statement& row) {
   return s;
 }
 
-namespace {
-
-std::string source_of(const std::vector<Fact>& facts, std::string_view what) {
-  const auto fact = believed(facts, what);
-  return fact ? std::string(source_name(fact->source)) : "";
-}
-
-// The facts of all sources about a sound that was heard so.
-std::vector<Fact> all_facts(const audio::Analysis& as_heard, const std::string& path,
-                            const Marks& marks) {
-  std::vector<Fact> facts = facts_from_marks(marks);
-  for (auto more : {facts_from_path(path), facts_from_ear(as_heard)})
-    facts.insert(facts.end(), more.begin(), more.end());
-  return facts;
-}
-
-void settle_sample(Sample& s) {
-  s.facts = all_facts(s.analysis, s.file.path, s.marks);
-  settle(s.facts, s.analysis);
-  s.tempo_source = source_of(s.facts, "tempo");
-  s.key_source = source_of(s.facts, "key");
-  s.kind_source = source_of(s.facts, "kind");
-}
-
-}  // namespace
-
 void read_detail(const std::string& json, Sample& s) {
   const auto value = JsonValue::parse(json);
   if (value.ok()) {
@@ -117,13 +73,6 @@ void read_detail(const std::string& json, Sample& s) {
     s.analysis.descriptor = std::move(descriptor);
   }
   settle_sample(s);
-}
-
-void drop_lists(Sample& s) {
-  s.analysis.beats_s.clear();
-  s.analysis.downbeats_s.clear();
-  s.analysis.onsets_s.clear();
-  s.facts.clear();
 }
 
 Result<void> SqliteCatalogue::Writers::prepare() {
@@ -299,7 +248,7 @@ Result<FileLock> lock_home(const fs::path& home) {
 }  // namespace
 
 SqliteCatalogue::~SqliteCatalogue() {
-  if (index_thread_.joinable()) index_thread_.join();
+  finish_index();
 }
 
 Result<void> SqliteCatalogue::open(const fs::path& home, Access access) {
@@ -482,21 +431,6 @@ Result<std::optional<Sample>> SqliteCatalogue::get_by_path(const std::string& pa
   return load(reader_, "s.path=?", [&path](Statement& s) { s.blob(path); });
 }
 
-Result<std::vector<Sample>> SqliteCatalogue::get_many(const std::vector<int64_t>& ids) {
-  const std::lock_guard lock(read_mutex_);
-  SM_TRY(Statement rows,
-         reader_.prepare(std::string("SELECT ") + kSampleColumns +
-                         " FROM sample s LEFT JOIN sample_mark m ON m.id=s.id WHERE s.id=?"));
-  std::vector<Sample> list;
-  list.reserve(ids.size());
-  for (const int64_t id : ids) {
-    rows.reset();
-    SM_TRY(const bool row, rows.integer(id).step());
-    if (row) list.push_back(read_sample(rows));
-  }
-  return list;
-}
-
 Result<LibrarySummary> SqliteCatalogue::summary() {
   const std::lock_guard lock(read_mutex_);
   SM_TRY(Statement rows,
@@ -508,12 +442,6 @@ Result<LibrarySummary> SqliteCatalogue::summary() {
   SM_ASSERT(row);
   return LibrarySummary{rows.get_integer(0), rows.get_integer(1), rows.get_integer(2),
                         rows.get_real(3)};
-}
-
-Result<std::unique_ptr<Catalogue>> Catalogue::open(const fs::path& home, Access access) {
-  auto catalogue = std::make_unique<SqliteCatalogue>();
-  SM_CHECK_OK(catalogue->open(home, access));
-  return std::unique_ptr<Catalogue>(std::move(catalogue));
 }
 
 }  // namespace samplemind::library

@@ -11,11 +11,6 @@ namespace {
 constexpr size_t kNameMax = 200;
 constexpr size_t kCollectionsMax = 10000;
 
-Error no_collection(std::string_view name) {
-  return Error(ErrorCode::kNotFound, "there is no collection '" + std::string(name) + "'",
-               "'samplemind collection list' shows them");
-}
-
 }  // namespace
 
 Result<std::optional<Collection>> SqliteCatalogue::find_collection(Connection& connection,
@@ -213,31 +208,6 @@ Result<EditReport> SqliteCatalogue::change_collection(std::string_view name,
   SM_CHECK_OK(add_journal_row(report.journal_id, 0, 0, before));
   SM_CHECK_OK(transaction.commit());
   return report;
-}
-
-Result<std::vector<int64_t>> SqliteCatalogue::collection_ids(std::string_view name) {
-  std::optional<Collection> c;
-  int64_t id = 0;
-  {
-    const std::lock_guard lock(read_mutex_);
-    SM_TRY(c, find_collection(reader_, name, &id));
-  }
-  if (!c) return no_collection(name);
-  if (!c->query.empty()) {
-    SearchQuery q;
-    q.text = c->query;
-    return find_ids(q);
-  }
-  const std::lock_guard lock(read_mutex_);
-  SM_TRY(Statement rows, reader_.prepare("SELECT sample_id FROM collection_sample WHERE "
-                                         "collection_id=? ORDER BY position"));
-  rows.integer(id);
-  std::vector<int64_t> ids;
-  for (;;) {
-    SM_TRY(const bool more, rows.step());
-    if (!more) return ids;
-    ids.push_back(rows.get_integer(0));
-  }
 }
 
 }  // namespace samplemind::library

@@ -5,7 +5,7 @@
 #include <unordered_map>
 
 #include "base/clock.h"
-#include "library/store/catalogue_internal.h"
+#include "library/store/indexed_internal.h"
 
 namespace samplemind::library {
 
@@ -34,7 +34,7 @@ class Groups {
 }  // namespace
 
 // Reads all descriptors at the first question about similarity: who never asks pays nothing.
-Result<void> SqliteCatalogue::ready_vectors() {
+Result<void> IndexedCatalogue::ready_vectors() {
   SM_CHECK_OK(ready_index());  // also drops the vectors when another process has written
   {
     const std::shared_lock lock(index_mutex_);
@@ -42,29 +42,14 @@ Result<void> SqliteCatalogue::ready_vectors() {
   }
   const std::unique_lock lock(index_mutex_);
   if (vectors_ready_) return ok();
-  Connection own;
-  const std::string& file = reader_.file();
-  Connection* from = &reader_;
-  std::unique_lock<std::mutex> read_lock(read_mutex_, std::defer_lock);
-  if (file == ":memory:") {
-    read_lock.lock();
-  } else {
-    SM_CHECK_OK(own.open(file, SQLITE_OPEN_READWRITE));
-    SM_CHECK_OK(own.run("PRAGMA query_only=ON;"));
-    from = &own;
-  }
   vectors_.clear();
-  SM_TRY(Statement rows, from->prepare("SELECT id, descriptor FROM sample_vector ORDER BY id"));
-  for (;;) {
-    SM_TRY(const bool more, rows.step());
-    if (!more) break;
-    vectors_.put(rows.get_integer(0), rows.get_bytes(1));
-  }
+  SM_CHECK_OK(each_descriptor(
+      [this](int64_t id, const std::string& descriptor) { vectors_.put(id, descriptor); }));
   vectors_ready_ = true;
   return ok();
 }
 
-Result<std::vector<Similar>> SqliteCatalogue::similar(const SimilarQuery& q) {
+Result<std::vector<Similar>> IndexedCatalogue::similar(const SimilarQuery& q) {
   if (!audio::is_descriptor(q.descriptor))
     return Error(ErrorCode::kInvalidArgument,
                  "there is nothing to compare: the sound is silent or "
@@ -98,44 +83,18 @@ Result<std::vector<Similar>> SqliteCatalogue::similar(const SimilarQuery& q) {
   return list;
 }
 
-Result<std::vector<DuplicateGroup>> SqliteCatalogue::duplicates(bool near, int limit) {
+Result<std::vector<DuplicateGroup>> IndexedCatalogue::duplicates(bool near, int limit) {
   std::vector<DuplicateGroup> groups;
-  const auto read = [&](const char* how, const char* sql) -> Result<void> {
-    std::vector<std::vector<int64_t>> found;
-    {
-      const std::lock_guard lock(read_mutex_);
-      SM_TRY(Statement rows, reader_.prepare(sql));
-      std::string last;
-      for (;;) {
-        SM_TRY(const bool more, rows.step());
-        if (!more) break;
-        const std::string key = rows.get_bytes(0);
-        if (found.empty() || key != last) found.emplace_back();
-        last = key;
-        found.back().push_back(rows.get_integer(1));
-      }
-    }
+  for (const bool by_audio : {false, true}) {
+    SM_TRY(const auto found, equal_ids(by_audio));
     for (const auto& ids : found) {
-      if (static_cast<int>(groups.size()) >= limit) return ok();
+      if (static_cast<int>(groups.size()) >= limit) break;
       DuplicateGroup g;
-      g.how = how;
+      g.how = by_audio ? "audio" : "bytes";
       SM_TRY(g.samples, get_many(ids));
       groups.push_back(std::move(g));
     }
-    return ok();
-  };
-  SM_CHECK_OK(read("bytes",
-                   "SELECT digest, id FROM sample WHERE missing=0 AND error IS NULL AND digest IN "
-                   "(SELECT digest FROM sample WHERE missing=0 AND error IS NULL AND digest IS NOT "
-                   "NULL GROUP BY digest HAVING count(*)>1) ORDER BY digest, id"));
-  // The same sound in other files: a wav and its flac, or other tags. Files of the same bytes are
-  // in one group above and stand here with one of them.
-  SM_CHECK_OK(read(
-      "audio",
-      "WITH one AS (SELECT min(id) AS id FROM sample WHERE missing=0 AND error IS NULL GROUP BY "
-      "coalesce(digest, id)), sound AS (SELECT json_extract(d.analysis, '$.audio_blake3') AS a, "
-      "d.id FROM sample_detail d JOIN one ON one.id=d.id) SELECT a, id FROM sound WHERE a IN "
-      "(SELECT a FROM sound WHERE a IS NOT NULL GROUP BY a HAVING count(*)>1) ORDER BY a, id"));
+  }
   if (!near) return groups;
   SM_CHECK_OK(ready_vectors());
   std::vector<SoundVectors::Pair> pairs;

@@ -1,0 +1,88 @@
+// What all stores of the catalogue share: searching, similarity and duplicates are answered from
+// indices in memory (index/), which a store fills when it is opened and tells of every change. A
+// store derives from this, implements the rest of Catalogue and the few virtual functions here.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "library/catalogue.h"
+#include "library/index/search_index.h"
+#include "library/index/sound_vectors.h"
+
+namespace samplemind::library {
+
+class IndexedCatalogue : public Catalogue {
+ public:
+  Result<SearchResult> search(const SearchQuery& query) override;
+  Result<std::vector<int64_t>> find_ids(const SearchQuery& query) override;
+  Result<std::vector<std::pair<std::string, int64_t>>> tags() override;
+  Result<std::vector<Similar>> similar(const SimilarQuery& query) override;
+  Result<std::vector<DuplicateGroup>> duplicates(bool near, int limit) override;
+  Result<std::vector<int64_t>> collection_ids(std::string_view name) override;
+  uint64_t memory_bytes() override;
+
+ protected:
+  // ---- what a store gives; called with the index's lock held or not: they must not search ----
+  // Every sample with its marks, without descriptor and lists of times, by id.
+  virtual Result<void> each_sample(const std::function<void(Sample)>& f) = 0;
+  virtual Result<void> each_descriptor(const std::function<void(int64_t, std::string)>& f) = 0;
+  // Those that exist, in the order of the ids, with all that was measured but for lists of times
+  // and facts, which would make a page of loops megabytes.
+  virtual Result<std::vector<Sample>> page(const std::vector<int64_t>& ids) = 0;
+  virtual Result<std::optional<Collection>> collection(std::string_view name) = 0;
+  // Of a hand-made one, in its order.
+  virtual Result<std::vector<int64_t>> members(std::string_view name) = 0;
+  // Ids of equal bytes, or of equal sound in unequal files, in groups of two and more.
+  virtual Result<std::vector<std::vector<int64_t>>> equal_ids(bool by_audio) = 0;
+  // Another number after another process has written. Asked only by those that do not write.
+  virtual Result<int64_t> version() = 0;
+
+  // ---- for the store ----
+  // What the index is told once a change is stored.
+  class Changes {
+   public:
+    void put(Sample sample) { samples_.push_back(std::move(sample)); }
+    void remove(int64_t id) { gone_.push_back(id); }
+    void apply(IndexedCatalogue& catalogue);
+
+   private:
+    std::vector<Sample> samples_;
+    std::vector<int64_t> gone_;
+  };
+  // Fills the index on a thread of its own, for the process that writes. REQUIRES: finish_index()
+  // in the store's destructor.
+  void start_index();
+  void finish_index();
+
+ private:
+  Result<void> fill_index();
+  Result<void> ready_index();  // waits for it; reads it anew when another process has written
+  Result<void> ready_vectors();
+  Result<SearchIndex::Found> run_query(const ParsedQuery& query, int limit, int64_t offset);
+  Result<void> resolve_collections(ParsedQuery& query, SearchIndex::Collections& collections,
+                                   int depth);
+
+  std::shared_mutex index_mutex_;
+  SearchIndex index_;
+  SoundVectors vectors_;  // under index_mutex_ too
+  bool vectors_ready_ = false;
+  std::thread index_thread_;
+  bool writes_ = false;  // the index is told of every change
+  std::optional<Error> index_error_;
+  int64_t index_version_ = -1;  // of version(), when another process writes
+};
+
+// ---- a sample and what is known of it ----
+// `s.analysis` as it was heard becomes what is believed, with what the path and the marks say.
+void settle_sample(Sample& s);
+// Lists of times and facts, for samples that are shown in a list.
+void drop_lists(Sample& s);
+Error no_collection(std::string_view name);
+
+}  // namespace samplemind::library
