@@ -106,6 +106,7 @@ void append(ChatAnswer& a, const ChatDelta& d) {
   if (!d.finish_reason.empty()) a.finish_reason = d.finish_reason;
   if (!d.finish_detail.empty()) a.finish_detail = d.finish_detail;
   if (!d.stop_sequence.empty()) a.stop_sequence = d.stop_sequence;
+  if (!d.response_json.empty()) a.response_json = d.response_json;
   a.lossy |= d.lossy;
   if (d.usage) a.usage = *d.usage;
 }

@@ -71,7 +71,8 @@ struct ChatAnswer {
   std::string finish_detail;  // the provider's own word for it where that says more ("SAFETY")
   std::string stop_sequence;  // the one that ended it, where the provider says
   Usage usage;
-  bool lossy = false;  // holds something that the fields above cannot keep
+  std::string response_json;  // OpenAI's response as an upstream told it; not kept in the cache
+  bool lossy = false;         // holds something that the fields above cannot keep
 
   // Only these may be stored: an answer that was cut by its length or by a filter is no answer to
   // keep.
@@ -111,7 +112,8 @@ struct ChatDelta {
   // The piece as an upstream of the dialect `native` sent it; clients of that dialect get it
   // unchanged, unknown fields included.
   std::string native_data;
-  std::string native_event;  // its name, where the dialect names its events
+  std::string native_event;   // its name, where the dialect names its events
+  std::string response_json;  // as in ChatAnswer, in the last piece
   Dialect native = Dialect::kOpenAi;
   bool lossy = false;       // as in ChatAnswer
   bool has_role = false;    // native_data names the role

@@ -11,6 +11,10 @@ std::vector<ConfigKey> config_keys() {
        "An OpenAI-compatible server",
        {"OPENAI_BASE_URL"}},
       {"ai.openai.api_key", kString, "", "Its key", {"OPENAI_API_KEY"}, true},
+      {"ai.openai.responses", kString, "auto",
+       "How it is asked for responses: auto (OpenAI itself as responses, others in a chat where "
+       "that "
+       "can say it), always as responses, chat"},
       {"ai.openai.default_model", kString, "gpt-4o-mini", "What 'auto' means there"},
       {"ai.openai.first_byte_timeout", kDurationMs, "60s",
        "How long it may take to begin its answer"},

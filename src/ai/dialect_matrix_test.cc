@@ -62,6 +62,12 @@ TEST(Matrix, SameDialectPassesUntouchedButForTheModel) {
     std::string expected(c.body);
     if (const size_t at = expected.find("\"model\":\"m\""); at != std::string::npos)
       expected.replace(at + 8, 3, "\"" + std::string(target_of(c.dialect).model) + "\"");
+    // Ids of items are of answers that were told here.
+    for (const std::string_view id : {R"("id":"msg_1",)", R"("id":"fc_1",)"}) {
+      const size_t at = expected.find(id);
+      if (c.dialect == Dialect::kResponses && at != std::string::npos)
+        expected.erase(at, id.size());
+    }
     EXPECT_EQ(*out, expected);
   }
 }

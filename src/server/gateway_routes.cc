@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <vector>
 
 #include "ai/dialect/dialect.h"
 #include "ai/dialect/embed.h"
+#include "ai/dialect/responses_retold.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "server/call.h"
@@ -165,14 +167,52 @@ Task<std::optional<ai::StoredResponse>> kept(Call& call) {
   co_return std::move(*found);
 }
 
+// A number without a sign; nothing: no such parameter. kInvalidArgument when it is none.
+Result<std::optional<int64_t>> number_in(
+    const std::vector<std::pair<std::string, std::string>>& all, std::string_view name) {
+  for (const auto& [key, value] : all) {
+    if (key != name) continue;
+    int64_t number = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+    if (error != std::errc() || end != value.data() + value.size() || number < 0)
+      return Error(ErrorCode::kInvalidArgument,
+                   "'" + std::string(name) + "' must be a whole number from 0");
+    return std::optional(number);
+  }
+  return std::optional<int64_t>();
+}
+
 Task<void> get_response(Call call) {
-  if (call.exchange.request().query().find("stream=true") != std::string_view::npos) {
-    co_await respond_refusal(call.exchange, 400, "Bad Request",
-                             "a kept response is given whole: leave 'stream' out");
+  const auto parameters = net::parse_query(call.exchange.request().query());
+  if (!parameters.ok()) {
+    co_await respond_problem(call.exchange, parameters.error());
+    co_return;
+  }
+  const bool streamed = std::any_of(parameters->begin(), parameters->end(), [](const auto& p) {
+    return p.first == "stream" && p.second == "true";
+  });
+  auto after = number_in(*parameters, "starting_after");
+  if (after.ok() && *after && !streamed)
+    after = Error(ErrorCode::kInvalidArgument, "'starting_after' is for 'stream=true' only");
+  if (!after.ok()) {
+    co_await respond_problem(call.exchange, std::move(after).error());
     co_return;
   }
   auto response = co_await kept(call);
-  if (response) co_await respond_json(call.exchange, std::move(response->response));
+  if (!response) co_return;
+  if (!streamed) {
+    co_await respond_json(call.exchange, std::move(response->response));
+    co_return;
+  }
+  const auto events = ai::stream_of_response(response->response, after->value_or(-1));
+  if (!events.ok()) {
+    co_await respond_problem(call.exchange, events.error());
+    co_return;
+  }
+  net::ResponseHead head;
+  head.headers.add("content-type", "text/event-stream");
+  head.headers.add("cache-control", "no-store");
+  (void)(co_await call.exchange.respond(std::move(head), *events)).ok();
 }
 
 Task<void> delete_response(Call call) {

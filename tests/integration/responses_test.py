@@ -42,6 +42,8 @@ r = ask("cut", max_output_tokens=5)
 out["cut"] = [r.status, r.incomplete_details.reason]
 r = ask("kept")
 out["kept"] = client.responses.retrieve(r.id).output_text == r.output_text
+again = list(client.responses.retrieve(r.id, stream=True))
+out["again"] = again[-1].response.output_text == r.output_text and len(list(client.responses.retrieve(r.id, stream=True, starting_after=2))) == len(again) - 3
 out["asked"] = [i.content for i in client.responses.input_items.list(r.id)]
 client.responses.delete(r.id)
 def error(f):
@@ -89,6 +91,7 @@ class Responses(harness.Case):
         self.assertTrue(out["image"].startswith("echo:" + token("picture")), out["image"])
         self.assertEqual(out["cut"], ["incomplete", "max_output_tokens"])
         self.assertTrue(out["kept"])
+        self.assertTrue(out["again"])
         self.assertEqual(out["gone"][0], 404)
         self.assertEqual(out["unknown"][:2], [400, "previous_response_not_found"])
         self.assertEqual(out["hosted"][0], 400)

@@ -7,6 +7,7 @@
 #include "ai/dialect/openai.h"
 #include "ai/dialect/parts.h"
 #include "ai/dialect/responses.h"
+#include "ai/dialect/responses_retold.h"
 
 namespace samplemind::ai {
 
@@ -109,6 +110,8 @@ Result<std::string> write_request(const Target& to, const ChatRequest& r) {
         return rewrite_openai_request(r.body, to.model, to.stream);
       case Dialect::kCompletions:
         return rewrite_completions_request(r, to.model, to.stream);
+      case Dialect::kResponses:
+        return rewrite_responses_request(r.body, to.model);
       default:
         return rewrite_openai_request(r.body, to.model, false);
     }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ai/dialect/parts.h"
+#include "ai/dialect/responses_retold.h"
 #include "base/json.h"
 
 namespace samplemind::ai {
@@ -304,6 +305,13 @@ void ResponsesStreamWriter::tool(std::string& out, const ChatDelta::Tool& t) {
 }
 
 void ResponsesStreamWriter::delta(std::string& out, const ChatAnswer& head, const ChatDelta& d) {
+  if (d.native == Dialect::kResponses && !d.native_data.empty()) {
+    native_ = true;
+    ++number_;
+    if (!d.native_event.empty()) out += "event: " + d.native_event + "\n";
+    out += "data: " + retold_event(d.native_data, echo_) + "\n\n";
+    return;
+  }
   start(out, head);
   const bool signs = !d.signature.empty() && d.text.empty() && d.tools.empty();
   const bool opens_signed = d.opens && signs && d.redacted.empty() && d.other.empty();
@@ -327,6 +335,7 @@ void ResponsesStreamWriter::delta(std::string& out, const ChatAnswer& head, cons
 }
 
 void ResponsesStreamWriter::end(std::string& out, const ChatAnswer& answer) {
+  if (native_) return;  // the last of the upstream's events was its end
   start(out, answer);
   for (Item& item : items_) close(out, item);
   JsonWriter w =
@@ -351,6 +360,8 @@ void ResponsesStreamWriter::error(std::string& out, const AnswerError& e) {
 }
 
 std::string write_responses_answer(const Form& form, const ChatAnswer& answer) {
+  if (!answer.response_json.empty() && form.echo)
+    return retold_response(answer.response_json, *form.echo);
   ResponsesStreamWriter writer(form);
   std::string events;
   for (const ChatDelta& d : pieces_of(answer)) {

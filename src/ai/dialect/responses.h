@@ -96,6 +96,7 @@ class ResponsesStreamWriter final : public StreamWriter {
   std::vector<Item> items_;
   int64_t number_ = 0;
   bool started_ = false;
+  bool native_ = false;  // an upstream's own events are told
 };
 
 class ResponsesReader final : public AnswerReader {

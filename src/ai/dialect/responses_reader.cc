@@ -154,6 +154,7 @@ Result<void> ResponsesReader::event(std::string_view name, std::string data,
     SM_CHECK_OK(take_end(v["response"], d));
     finished = !d.finish_reason.empty();
     done = true;
+    d.response_json = v["response"].dump();
   }
   if (opens_ && (!d.text.empty() || !d.reasoning.empty())) {
     d.opens = true;
@@ -210,6 +211,7 @@ Result<ChatAnswer> ResponsesReader::whole(std::string_view body) {
   SM_CHECK_OK(take_end(r, end));
   append(a, end);
   take_head(r);
+  a.response_json = body;
   a.id = head.id;
   a.model = head.model;
   a.created_s = head.created_s;

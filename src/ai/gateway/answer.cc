@@ -118,9 +118,9 @@ net::Task<void> whole_flight(const Plan& p, FlightPtr flight, CacheState state,
     headers.add("x-samplemind-cost-microusd", std::to_string(*flight->cost_microusd));
   }
   if (p.form.on_complete) p.form.on_complete(flight->answer);
-  // What came whole in the client's own dialect passes as it came.
+  // What came whole in the client's own dialect passes as it came; a response has another id.
   const bool native = !flight->native_body.empty() && flight->native == p.form.dialect &&
-                      p.form.lead.empty();
+                      p.form.lead.empty() && p.form.dialect != Dialect::kResponses;
   const std::string body = native ? flight->native_body : write_answer(p.form, flight->answer);
   (void)(co_await sink.respond(200, std::move(headers), body)).ok();
 }

@@ -12,13 +12,17 @@ namespace samplemind::ai {
 namespace {
 
 // An item as it goes into a later request: ids are of the answer it stood in, and mean nothing to
-// whoever is asked next.
+// whoever is asked next. What a hosted tool did goes back to its provider as it came.
 std::string as_input(const JsonValue& item) {
+  const std::string_view type = item["type"].text();
+  const bool reasoning = type == "reasoning";
+  const bool plain =
+      reasoning || type == "message" || type == "function_call" || type == "custom_tool_call";
   std::string out;
   JsonWriter w(out);
   w.begin_object();
   for (const auto& [name, value] : item.members()) {
-    if (name == "status" || (name == "id" && item["type"].text() != "reasoning")) continue;
+    if (plain && (name == "status" || (name == "id" && !reasoning))) continue;
     w.key(name);
     value.write(w);
   }

@@ -106,6 +106,7 @@ void AnswerCache::store(const Flight& flight, const Plan& p) {
   record->key = p.key;
   record->key_hex = p.key.hex();
   record->answer = flight.answer;
+  record->answer.response_json.clear();  // told to those who waited for it, under their own ids
   record->stored_ms = core_->clock.unix_ms();
   record->expires_ms = record->stored_ms + p.ttl_ms + core_->settings.stale_ms;
   record->cost_microusd = flight.cost_microusd.value_or(-1);

@@ -280,7 +280,8 @@ net::Task<std::optional<UpstreamError>> HttpProvider::chat(net::Client& client,
   Target to = target(asked, options);
   auto sent = co_await send_chat(client, asked, options, to);
   // Many servers of OpenAI's dialect know its chat completions alone.
-  if (to.dialect == Dialect::kCompletions && sent.ok() && is_no_route((*sent)->status())) {
+  const bool other = to.dialect == Dialect::kCompletions || to.dialect == Dialect::kResponses;
+  if (other && sent.ok() && is_no_route((*sent)->status())) {
     to.dialect = dialect();
     sent = co_await send_chat(client, asked, options, to);
   }

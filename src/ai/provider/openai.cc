@@ -13,6 +13,9 @@ class OpenAi final : public HttpProvider {
     for (const Config::Entry& e : config.entries()) {
       if (e.name == "ai.openai.base_url") own_url_ = e.source != ConfigSource::kDefault;
     }
+    responses_ = config.string("ai.openai.responses");
+    if (responses_ != "auto" && responses_ != "always" && responses_ != "chat")
+      config_error_ = "ai.openai.responses must be auto, always or chat";
     set_transport(config, "openai");
   }
   std::string name() const override { return "openai"; }
@@ -47,9 +50,14 @@ class OpenAi final : public HttpProvider {
     const bool goes_on = !t.official || t.model.find("-instruct") != std::string_view::npos ||
                          t.model.starts_with("davinci-") || t.model.starts_with("babbage-");
     t.dialect = asked.dialect == Dialect::kCompletions && goes_on ? asked.dialect : dialect();
+    if (asked.dialect != Dialect::kResponses || responses_ == "chat") return t;
+    // Servers like OpenAI's differ in how much of responses they know: only for what no chat says.
+    const bool as_responses = t.official || responses_ == "always" || !write_request(t, asked).ok();
+    if (as_responses) t.dialect = Dialect::kResponses;
     return t;
   }
   std::string chat_path(const Target& t) const override {
+    if (t.dialect == Dialect::kResponses) return "/responses";
     return t.dialect == Dialect::kCompletions ? "/completions" : "/chat/completions";
   }
   void authorize(net::Headers& headers) const override {
@@ -58,6 +66,7 @@ class OpenAi final : public HttpProvider {
   std::string_view header_prefix() const override { return "openai-"; }
 
   bool own_url_ = false;
+  std::string responses_;
 };
 
 }  // namespace
