@@ -241,6 +241,25 @@ TEST(GeminiProvider, StreamAsAList) {
   }
 }
 
+TEST(Provider, ErrorOfACountNamesItOnce) {
+  FakeUpstream up([](const ai::test::Seen&, int) {
+    return json_reply(R"({"type":"error","error":{"type":"api_error","message":"broken"}})", 500);
+  });
+  Rig rig(up,
+          {{"ai.anthropic.base_url", up.url("")}, {"ai.anthropic.api_key", "sk-ant-0123456789"}});
+  MemorySink sink;
+  const net::Headers headers;
+  CallContext context;
+  context.headers = &headers;
+  const std::string body = anthropic_ask(false);
+  rig.loop.run_until_done(
+      rig.shard->count_tokens(context, route_of(Dialect::kAnthropic), body, sink));
+  EXPECT_GE(sink.status, 400) << sink.body;
+  const size_t first = sink.body.find("anthropic: ");
+  ASSERT_NE(first, std::string::npos) << sink.body;
+  EXPECT_EQ(sink.body.find("anthropic: ", first + 1), std::string::npos) << sink.body;
+}
+
 TEST(Provider, EachHasItsOwnLimitsAndHttpVersion) {
   const auto made = [](const Flags& flags) {
     auto config = Config::load(config_keys(), "/nonexistent/config.toml", false, flags);

@@ -65,6 +65,22 @@ TEST_F(FilesTest, ProcessesRunWithoutAShell) {
   EXPECT_EQ(*read_file(folder_ / "out"), "hello a;b\n");
   EXPECT_FALSE(process_alive(*pid));
 
+  // A bare one finds programs, and none of our secrets.
+  ASSERT_EQ(::setenv("OPENAI_API_KEY", "sk-planted-0123456789", 1), 0);
+  o.argv = {"env"};
+  for (const bool bare : {false, true}) {
+    o.bare = bare;
+    o.output = folder_ / (bare ? "bare" : "full");
+    const auto env = start_process(o);
+    ASSERT_TRUE(env.ok());
+    EXPECT_EQ(wait_process(*env, std::chrono::seconds(10)), 0);
+    const std::string all = *read_file(o.output);
+    EXPECT_EQ(all.find("sk-planted") == std::string::npos, bare) << all;
+    EXPECT_NE(all.find("PATH="), std::string::npos) << all;
+    EXPECT_NE(all.find("GREETING=hello"), std::string::npos) << all;
+  }
+  ::unsetenv("OPENAI_API_KEY");
+
   o.argv = {"no-such-program-anywhere"};
   EXPECT_EQ(start_process(o).error().code(), ErrorCode::kNotFound);
   o.argv = {(folder_ / "out").string()};

@@ -18,6 +18,7 @@ namespace samplemind {
 struct ProcessOptions {
   std::vector<std::string> argv;  // argv[0] is looked up on PATH when it has no slash
   std::vector<std::pair<std::string, std::string>> environment;  // added to ours
+  bool bare = false;  // of our own environment only where programs, libraries and words are found
   std::filesystem::path
       output;  // standard output and error are appended here (mode 0600); empty: /dev/null
   int stdout_fd =

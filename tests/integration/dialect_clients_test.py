@@ -94,4 +94,4 @@ class Clients(ClientCase):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=[sys.argv[0], "-v", *sys.argv[1:]])
+    harness.client_main()

@@ -3,6 +3,7 @@ chat, stream, tools, parallel tools, structured output, image, embeddings, error
 import sys
 import unittest
 
+import harness
 from client_case import ClientCase
 
 
@@ -54,4 +55,4 @@ class JsClients(ClientCase):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=[sys.argv[0], "-v", *sys.argv[1:]])
+    harness.client_main()

@@ -154,4 +154,4 @@ class Responses(harness.Case):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=[sys.argv[0], "-v", *sys.argv[1:]])
+    harness.client_main()

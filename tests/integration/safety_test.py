@@ -127,6 +127,21 @@ class Keys(harness.Case):
         for text in said:
             self.assertNotIn(KEY, text)
 
+    def test_the_decoder_of_foreign_files_has_no_keys(self):
+        home = self.home(OPENAI_API_KEY=KEY, ANTHROPIC_API_KEY=KEY, SAMPLEMIND_API_KEY=KEY)
+        decoder = home.path.parent / "decode"
+        # A child can write nowhere: how it ends tells what it found.
+        decoder.write_text("#!/bin/sh\nif env | grep -q sk-planted; then kill -SEGV $$; fi\nexit 4\n")
+        decoder.chmod(0o700)
+        sound = home.path.parent / "a.m4a"
+        sound.write_bytes(b"\0\0\0\x18ftypM4A \0\0\0\0M4A mp42isom" + bytes(64))
+        home.env["SAMPLEMIND_DECODE"] = str(decoder)
+        clean = home.run("analyze", sound)
+        self.assertIn("could not be decoded", clean.stdout + clean.stderr)
+        home.env["LC_PLANTED"] = KEY
+        found = home.run("analyze", sound)
+        self.assertIn("crashed", found.stdout + found.stderr)
+
 
 if __name__ == "__main__":
     unittest.main(argv=[sys.argv[0], "-v", *sys.argv[1:]])

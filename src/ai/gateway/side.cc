@@ -31,7 +31,7 @@ Failure broken(const Error& e, const std::string& provider) {
   return {late ? 504 : 502,
           late ? "timeout_error" : "upstream_error",
           "",
-          provider + ": " + e.message(),
+          e.message().starts_with(provider + ": ") ? e.message() : provider + ": " + e.message(),
           {}};
 }
 

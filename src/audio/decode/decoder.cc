@@ -226,6 +226,7 @@ Result<std::unique_ptr<Decoder>> open_child(const fs::path& path) {
   o.argv = {program->string(), "--", fs::absolute(path).string()};
   o.stdout_fd = ends[1];
   o.die_with_parent = true;
+  o.bare = true;  // it reads what strangers made: no keys are there for it to find
   o.address_space_max_bytes = kChildAddressSpaceMax;
   o.cpu_max_seconds = kChildCpuSecondsMax;
   o.no_new_files = true;
