@@ -79,8 +79,43 @@ TEST(SoundVectors, NearestIsWhatComparingAllGives) {
         EXPECT_NEAR(got[i].distance, expected[i].distance, 1e-4) << i;
     }
   }
+  EXPECT_EQ(vectors.descriptor(9), all[100]);
+  EXPECT_TRUE(vectors.descriptor(5).empty());
   EXPECT_TRUE(vectors.nearest("x", {}, 5, {}, 1).empty());
   EXPECT_EQ(vectors.nearest(all[0], {}, 5000, {}, 2).size(), 2998u);
+}
+
+// So many that a sample gives the first bound; some are the same, and few are wanted.
+TEST(SoundVectors, NearestOfManyIsExactToo) {
+  Random random(8);
+  SoundVectors vectors;
+  std::vector<std::string> all;
+  const std::string centre = descriptor(random);
+  for (int64_t id = 1; id <= 60003; ++id) {
+    all.push_back(id % 7 == 0   ? centre
+                  : id % 2 == 0 ? changed(centre, random, 20)
+                                : descriptor(random, 30));
+    vectors.put(id, all.back());
+  }
+  for (int64_t id = 60003; id > 60000 - 9; --id) {
+    vectors.remove(id);
+    all.pop_back();
+  }
+  for (const audio::AspectWeights weights :
+       {audio::AspectWeights{}, audio::AspectWeights{0, 0, 1, 0},
+        audio::AspectWeights{0.01f, 2, 3, 4}}) {
+    for (const int64_t one_in : {1, 500, 40000}) {
+      std::vector<float> expected;
+      for (size_t i = 0; i < all.size(); ++i)
+        if ((static_cast<int64_t>(i) + 1) % one_in == 0)
+          expected.push_back(*audio::distance(all[3], all[i], weights));
+      std::sort(expected.begin(), expected.end());
+      const auto got = vectors.nearest(
+          all[3], weights, 50, [one_in](int64_t id) { return id % one_in == 0; }, 2);
+      ASSERT_EQ(got.size(), std::min<size_t>(50, expected.size()));
+      for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i].distance, expected[i], 1e-3) << i;
+    }
+  }
 }
 
 TEST(SoundVectors, ClosePairsAreFound) {

@@ -448,6 +448,14 @@ std::vector<uint8_t> SearchIndex::fitting(const ParsedQuery& query, int64_t now_
 
 std::function<bool(int64_t)> SearchIndex::matcher(const ParsedQuery& query, int64_t now_ms,
                                                   const Collections& collections) const {
+  if (query.terms.empty()) {  // no walk over all
+    return [this](int64_t id) {
+      if (id <= 0 || static_cast<size_t>(id) >= slot_of_id_.size()) return false;
+      const Slot slot = slot_of_id_[static_cast<size_t>(id)];
+      constexpr uint8_t kLookedAt = kAlive | kMissing | kBroken | kHidden;
+      return slot != kNone && (columns_.flags[slot] & kLookedAt) == kAlive;
+    };
+  }
   std::vector<uint16_t> scores;
   Found ignored;
   return [this, fits = fitting(query, now_ms, collections, scores, ignored)](int64_t id) {

@@ -1,12 +1,18 @@
-// The similarity index: every sound's descriptor (audio/feature/descriptor.h) in one block of
-// memory, 88 bytes a sound, compared exactly. An exact scan answers for any weights and any filter,
-// which a graph built for one distance does not; how long it takes stands in docs/benchmarks.md.
+// The similarity index: every sound's descriptor (audio/feature/descriptor.h) in memory, 88 bytes a
+// sound, compared exactly. An exact scan answers for any weights and any filter, which a graph
+// built for one distance does not; how long it takes stands in docs/benchmarks.md.
+//
+// The 80 dimensions lie apart in five blocks of 16. A scan begins with the block that tells most
+// and leaves a sound as soon as the sum so far is above the distance of the last one wanted, so
+// most sounds cost 16 or 32 bytes and not 80; a sample of the sounds gives a first bound.
 // Not thread-safe: the owner locks (any number of searches, or one change).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -23,6 +29,8 @@ class SoundVectors {
   void clear();
   size_t size() const { return ids_.size(); }
   uint64_t memory_bytes() const;
+  // As it was put; empty when there is none.
+  std::string descriptor(int64_t id) const;
 
   struct Near {
     int64_t id = 0;
@@ -48,13 +56,37 @@ class SoundVectors {
                                 size_t pairs_max) const;
 
  private:
+  static constexpr size_t kBlocks = audio::kDescriptorDims / 16;
+
+  void write_row(size_t row, const int8_t* values);
+  void read_row(size_t row, int8_t* values) const;
+
   std::vector<int64_t> ids_;
-  std::vector<int8_t> rows_;  // kDescriptorDims each
+  // Groups of eight rows: for each pair of dimensions, the pair of every row.
+  std::array<std::vector<int8_t>, kBlocks> blocks_;
   std::unordered_map<int64_t, size_t> row_of_;
 };
 
 // For tests: the squared differences of each of the five blocks of 16 dimensions.
 void block_sums(const int8_t* query, const int8_t* rows, size_t count, int32_t* out);
 void block_sums_plain(const int8_t* query, const int8_t* rows, size_t count, int32_t* out);
+
+// Rows of a scan that are not farther than `limit`.
+struct ScanHit {
+  uint32_t row = 0;
+  float square = 0;
+};
+struct Scan {
+  struct Block {
+    const int8_t* query = nullptr;  // 16 values
+    const int8_t* groups = nullptr;
+    float factor = 0;
+  };
+  std::array<Block, audio::kDescriptorDims / 16> blocks;  // in the order of looking
+  size_t count = 0;                                       // of blocks with a factor above 0
+};
+// Looks at `groups` groups of eight rows from `first` on; `out` has room for 8 * groups. Gives how
+// many were written.
+size_t scan_groups(const Scan& scan, size_t first, size_t groups, float limit, ScanHit* out);
 
 }  // namespace samplemind::library

@@ -61,23 +61,30 @@ Result<std::vector<Similar>> IndexedCatalogue::similar(const SimilarQuery& q) {
   SearchIndex::Collections collections;
   SM_CHECK_OK(resolve_collections(copy, collections, 0));
   std::vector<SoundVectors::Near> near;
+  std::vector<std::string> descriptors;
   {
     const std::shared_lock lock(index_mutex_);
     const auto fits = index_.matcher(copy, system_clock().unix_ms(), collections);
     near = vectors_.nearest(
         q.descriptor, q.weights, static_cast<size_t>(q.limit),
         [&](int64_t id) { return id != q.except.value_or(0) && fits(id); }, kThreads);
+    for (const SoundVectors::Near& n : near) descriptors.push_back(vectors_.descriptor(n.id));
   }
+  std::vector<int64_t> ids;
+  for (const SoundVectors::Near& n : near) ids.push_back(n.id);
+  SM_TRY(auto samples, page(ids));
   std::vector<Similar> list;
-  for (const SoundVectors::Near& n : near) {
-    SM_TRY(auto sample, get(n.id));
-    if (!sample) continue;
+  size_t at = 0;
+  for (Sample& sample : samples) {
+    // In the same order; one may be gone by now.
+    while (at < near.size() && near[at].id != sample.id) ++at;
+    if (at == near.size()) break;
     Similar s;
-    s.distance = n.distance;
-    s.aspects = audio::aspect_distances(q.descriptor, sample->analysis.descriptor)
+    s.distance = near[at].distance;
+    sample.analysis.descriptor = std::move(descriptors[at]);
+    s.aspects = audio::aspect_distances(q.descriptor, sample.analysis.descriptor)
                     .value_or(audio::AspectDistances());
-    drop_lists(*sample);
-    s.sample = std::move(*sample);
+    s.sample = std::move(sample);
     list.push_back(std::move(s));
   }
   return list;
