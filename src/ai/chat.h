@@ -21,6 +21,7 @@ struct Usage {
   int64_t reasoning_tokens = 0;       // part of output_tokens
   int64_t audio_input_tokens = 0;     // part of input_tokens
   int64_t audio_output_tokens = 0;    // part of output_tokens
+  int64_t image_input_tokens = 0;     // part of input_tokens
   bool reported = false;              // false: the provider said nothing
   std::string openai_json;  // the provider's own account in OpenAI's dialect, when it gave one
 };

@@ -181,14 +181,17 @@ std::optional<int64_t> PriceTable::cost(std::string_view provider, std::string_v
   const double written = std::min(count(u.cache_write_tokens), input - cached);
   const double for_an_hour = std::min(count(u.cache_write_1h_tokens), written);
   const double audio_in = std::min(count(u.audio_input_tokens), input - cached - written);
+  const double image_in =
+      std::min(count(u.image_input_tokens), input - cached - written - audio_in);
   const double output = count(u.output_tokens);
   const double audio_out = std::min(count(u.audio_output_tokens), output);
   const bool is_long = u.input_tokens > kLongInputTokens && p->long_input > 0;
   const double factor_in = is_long && p->input > 0 ? p->long_input / p->input : 1;
   const double factor_out =
       is_long && p->output > 0 && p->long_output > 0 ? p->long_output / p->output : 1;
+  const double plain_in = input - cached - written - audio_in - image_in;
   const double cost =
-      factor_in * ((input - cached - written - audio_in) * p->input + cached * p->cached_input +
+      factor_in * (plain_in * p->input + image_in * p->image_input + cached * p->cached_input +
                    written * p->cache_write + for_an_hour * (kHourFactor - 1) * p->cache_write +
                    audio_in * p->audio_input) +
       factor_out * ((output - audio_out) * p->output + audio_out * p->audio_output);

@@ -1,4 +1,5 @@
 #include "ai/money.h"
+#include "ai/dialect/dialect.h"
 
 #include <gtest/gtest.h>
 
@@ -53,6 +54,34 @@ TEST(Money, LongRequestsAndSoundCostMore) {
   u.audio_input_tokens = 400;
   u.audio_output_tokens = 50;
   EXPECT_EQ(t.cost("openai", "gpt-audio", u), 600 * 2.5 + 400 * 32 + 50 * 10 + 50 * 64);
+}
+
+// Sound and pictures have prices of their own: each provider's account of them is read.
+TEST(Money, SoundAndPicturesAreCountedWhereTheyAreReported) {
+  const auto table = PriceTable::with({{"openai/x.input", "1"},
+                                       {"openai/x.output", "10"},
+                                       {"openai/x.audio_input", "4"},
+                                       {"openai/x.audio_output", "40"},
+                                       {"openai/x.image_input", "3"}});
+  ASSERT_TRUE(table.ok());
+  const auto openai =
+      make_answer_reader(Dialect::kOpenAi)
+          ->whole(R"({"id":"c","model":"x","choices":[{"message":{"content":"a"},"finish_reason":)"
+                  R"("stop"}],"usage":{"prompt_tokens":1000,"completion_tokens":100,)"
+                  R"("prompt_tokens_details":{"audio_tokens":400,"image_tokens":200},)"
+                  R"("completion_tokens_details":{"audio_tokens":50}}})");
+  const auto gemini =
+      make_answer_reader(Dialect::kGemini)
+          ->whole(R"({"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}],)"
+                  R"("usageMetadata":{"promptTokenCount":1000,"candidatesTokenCount":100,)"
+                  R"("promptTokensDetails":[{"modality":"TEXT","tokenCount":400},)"
+                  R"({"modality":"IMAGE","tokenCount":200},{"modality":"AUDIO","tokenCount":400}],)"
+                  R"("candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":50}]}})");
+  for (const auto* answer : {&openai, &gemini}) {
+    ASSERT_TRUE(answer->ok());
+    EXPECT_EQ(table->cost("openai", "x", (*answer)->usage),
+              400 * 1 + 400 * 4 + 200 * 3 + 50 * 10 + 50 * 40);
+  }
 }
 
 TEST(Money, TheUsersPricesWin) {

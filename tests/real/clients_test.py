@@ -44,10 +44,14 @@ class Clients(ClientCase):
             sizes = {len(v) for v in out["embeddings"]}
             self.assertEqual((len(out["embeddings"]), len(sizes)), (2, 1), sizes)
             self.assertNotEqual(*out["embeddings"])
+        if "completions" in out:
+            c = out["completions"]
+            self.assertGreater(len(c["text"].strip()), 0, out)
+            self.assertTrue(c["echoed"].startswith("once upon") and c["suffix"]["status"] == 400, c)
         print(f"{script}: {out['chat']['text']!r}; structured {out['structured']}")
 
     def test_openai_python(self):
-        self.talk("py_openai.py", "models,embeddings")
+        self.talk("py_openai.py", "models,embeddings,completions")
 
     def test_responses_python(self):
         self.talk("py_responses.py", "kept")
@@ -62,7 +66,7 @@ class Clients(ClientCase):
         self.talk("py_ollama.py", "models,show,generate,embeddings")
 
     def test_openai_javascript(self):
-        self.talk("openai.js", "models,embeddings")
+        self.talk("openai.js", "models,embeddings,completions")
 
     def test_responses_javascript(self):
         self.talk("responses.js", "kept")

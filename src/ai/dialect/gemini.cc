@@ -39,6 +39,14 @@ int64_t token_count(const JsonValue& v) {
   return std::clamp<int64_t>(v.integer_or(0), 0, 1'000'000'000);
 }
 
+// Of one modality in a list of them.
+int64_t tokens_of(const JsonValue& details, std::string_view modality) {
+  for (const JsonValue& each : details.items()) {
+    if (each["modality"].text() == modality) return token_count(each["tokenCount"]);
+  }
+  return 0;
+}
+
 void read_usage(const JsonValue& u, Usage& usage) {
   if (!u.is_object()) return;
   usage.reported = true;
@@ -48,6 +56,9 @@ void read_usage(const JsonValue& u, Usage& usage) {
       std::min(token_count(u["cachedContentTokenCount"]), usage.input_tokens);
   usage.reasoning_tokens = token_count(u["thoughtsTokenCount"]);
   usage.output_tokens = token_count(u["candidatesTokenCount"]) + usage.reasoning_tokens;
+  usage.audio_input_tokens = tokens_of(u["promptTokensDetails"], "AUDIO");
+  usage.image_input_tokens = tokens_of(u["promptTokensDetails"], "IMAGE");
+  usage.audio_output_tokens = tokens_of(u["candidatesTokensDetails"], "AUDIO");
 }
 
 void write_usage(JsonWriter& w, const Usage& u) {
@@ -108,7 +119,8 @@ void write_logprobs(JsonWriter& w, const std::string& items) {
 std::string_view finish_word(const std::string& finish, const std::string& detail) {
   if (finish == "stop" || finish == "tool_calls" || finish == "function_call") return "STOP";
   if (finish == "length") return "MAX_TOKENS";
-  if (finish == "content_filter") return one_of(kWithheld, detail) ? std::string_view(detail) : "SAFETY";
+  if (finish == "content_filter")
+    return one_of(kWithheld, detail) ? std::string_view(detail) : "SAFETY";
   return "OTHER";
 }
 
@@ -130,8 +142,7 @@ void write_call(JsonWriter& w, const ToolCall& t) {
     w.begin_object().field("input", t.arguments).end_object();
   }
   w.end_object();
-  if (!t.signature.empty())
-    w.field("thoughtSignature", told_signature("gemini", t.signature));
+  if (!t.signature.empty()) w.field("thoughtSignature", told_signature("gemini", t.signature));
   w.end_object();
 }
 
@@ -324,8 +335,7 @@ Result<ChatDelta> GeminiReader::read(const JsonValue& v) {
     choices = std::max(choices, index + 1);
     if (index != 0) continue;
     for (const JsonValue& p : c["content"]["parts"].items()) {
-      const std::string signature =
-          marked_signature("gemini", p["thoughtSignature"].string_or(""));
+      const std::string signature = marked_signature("gemini", p["thoughtSignature"].string_or(""));
       if (p["functionCall"].is_object()) {
         const JsonValue& f = p["functionCall"];
         // Calls of later turns must have other names: the answer's own is part of them.

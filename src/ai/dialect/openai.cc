@@ -195,6 +195,9 @@ Usage read_openai_usage(const JsonValue& u) {
   usage.cache_write_tokens = std::min(token_count(input["cache_write_tokens"]),
                                       usage.input_tokens - usage.cached_input_tokens);
   usage.reasoning_tokens = token_count(u["completion_tokens_details"]["reasoning_tokens"]);
+  usage.audio_input_tokens = token_count(input["audio_tokens"]);
+  usage.image_input_tokens = token_count(input["image_tokens"]);
+  usage.audio_output_tokens = token_count(u["completion_tokens_details"]["audio_tokens"]);
   usage.openai_json = u.dump();
   return usage;
 }
