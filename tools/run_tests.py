@@ -5,7 +5,7 @@
   samplemind test --fast       unit tests only
   samplemind test --changed    only tests whose program or data changed since they last passed
   samplemind test --filter RE  only tests whose name matches
-  samplemind test --sanitize   unit tests under AddressSanitizer+UBSan and ThreadSanitizer instead
+  samplemind test --sanitize   unit tests and the gateway under load, under AddressSanitizer+UBSan and ThreadSanitizer instead
   samplemind test --fuzz [S]   every libFuzzer target for S seconds (10) from its corpus instead
   samplemind test --long       the long ones too: soaks, kills, large libraries, image builds
 """
@@ -78,21 +78,24 @@ def step(command, root, preset):
 
 
 def sanitized(root, filter_re):
-    """Unit tests under both sanitizer builds. Name -> result, the build's name in front."""
+    """Unit tests, and the integration tests labelled for it, under both sanitizer builds. Name -> result, the build's name in front."""
     results = {}
     options = {"asan": {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=0", "UBSAN_OPTIONS": "print_stacktrace=1"},
                "tsan": {"TSAN_OPTIONS": f"halt_on_error=1:suppressions={root}/tools/tsan.supp"}}
     for preset, env in options.items():
         build = root / "build" / preset
         step(["cmake", "--preset", preset], root, preset)
-        # Only C++ programs: what their targets are called, their tests are called.
+        # C++ programs: what their targets are called, their tests are called.
         wanted = "concurrent" if preset == "tsan" else "unit"
-        names = [n for n, t in listing(build).items() if wanted in t["labels"] and n.endswith("_test") and re.search(filter_re, n)]
+        tests = {n: t["labels"] for n, t in listing(build).items() if re.search(filter_re, n)}
+        programs = [n for n, labels in tests.items() if wanted in labels and n.endswith("_test")]
+        whole = [n for n, labels in tests.items() if "sanitized" in labels]
+        names = programs + whole
         if not names:
             continue
-        step(["ninja", "-C", str(build), "-k", "0", *names], root, preset)
+        step(["ninja", "-C", str(build), "-k", "0", *programs, *(["samplemind", "fake_provider", "net_client"] if whole else [])], root, preset)
         before = dict(os.environ)
-        os.environ.update(env)
+        os.environ.update(env, SAMPLEMIND_SANITIZED=preset)
         results |= {f"{preset}: {n}": r for n, r in run(build, names, CORES).items()}
         os.environ.clear()
         os.environ.update(before)
@@ -130,7 +133,7 @@ def main():
     a.add_argument("--fast", action="store_true", help="unit tests only")
     a.add_argument("--changed", action="store_true", help="only what changed since its last pass")
     a.add_argument("--filter", default="", metavar="RE", help="only tests whose name matches")
-    a.add_argument("--sanitize", action="store_true", help="unit tests under the sanitizers")
+    a.add_argument("--sanitize", action="store_true", help="unit tests and the gateway under load, under the sanitizers")
     a.add_argument("--fuzz", nargs="?", type=int, const=10, metavar="S", help="every fuzz target for S seconds (10)")
     a.add_argument("--long", action="store_true", help="the long tests too")
     a.add_argument("--root", default=str(pathlib.Path(__file__).resolve().parent.parent), help=argparse.SUPPRESS)

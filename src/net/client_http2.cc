@@ -86,15 +86,15 @@ bool is_ours(std::string_view name) {
   return std::find(std::begin(kOurs), std::end(kOurs), name) != std::end(kOurs);
 }
 
-std::vector<Headers::Field> request_fields(const ClientRequest& request) {
-  std::vector<Headers::Field> fields;
+Http2Fields request_fields(const ClientRequest& request) {
+  Http2Fields fields;
   fields.reserve(request.headers.fields().size() + 5);
   fields.emplace_back(":method", request.method);
   fields.emplace_back(":scheme", request.url.scheme);
   fields.emplace_back(":authority", request.url.authority());
   fields.emplace_back(":path", request.url.target);
   for (const auto& [name, value] : request.headers.fields()) {
-    std::string lower = name;
+    std::string lower(name);
     for (char& c : lower) c = ascii_lower(c);
     if (!is_ours(lower)) fields.emplace_back(std::move(lower), value);
   }
@@ -128,7 +128,7 @@ Task<Sent> send_http2(SendContext& context, ClientRequest& request, Http2Lease l
   const uint64_t received_before = session.bytes_received();
   const bool with_body = !request.body.empty();
   std::shared_ptr<Http2Stream> stream;
-  const std::vector<Headers::Field> fields = request_fields(request);
+  const Http2Fields fields = request_fields(request);
   if (session.usable()) stream = session.request(fields, std::move(request.body));
   if (!stream) {
     context.again = true;

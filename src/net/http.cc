@@ -8,8 +8,20 @@
 namespace samplemind::net {
 
 void Headers::add(std::string_view name, std::string_view value) {
-  if (fields_.empty()) fields_.reserve(16);  // most heads: no growing one by one
-  fields_.emplace_back(name, value);
+  constexpr size_t kMostHeads = 512;  // no growing piece by piece
+  const size_t at = text_.size(), needed = at + name.size() + value.size();
+  if (needed > text_.capacity()) {
+    // Both may be views of the old text.
+    std::string grown;
+    grown.reserve(std::max(kMostHeads, 2 * needed));
+    grown.append(text_).append(name).append(value);
+    text_ = std::move(grown);
+  } else {
+    text_.append(name).append(value);
+  }
+  if (entries_.empty()) entries_.reserve(16);
+  entries_.push_back({static_cast<uint32_t>(at), static_cast<uint32_t>(name.size()),
+                      static_cast<uint32_t>(value.size())});
 }
 
 void Headers::set(std::string_view name, std::string_view value) {
@@ -18,20 +30,20 @@ void Headers::set(std::string_view name, std::string_view value) {
 }
 
 void Headers::remove(std::string_view name) {
-  std::erase_if(fields_, [&](const Field& field) { return iequals(field.first, name); });
+  std::erase_if(entries_, [&](const Entry& e) { return iequals(field(e).name, name); });
 }
 
 std::optional<std::string_view> Headers::get(std::string_view name) const {
-  for (const Field& field : fields_) {
-    if (iequals(field.first, name)) return std::string_view(field.second);
+  for (const Field each : fields()) {
+    if (iequals(each.name, name)) return each.value;
   }
   return std::nullopt;
 }
 
 std::vector<std::string_view> Headers::get_all(std::string_view name) const {
   std::vector<std::string_view> values;
-  for (const Field& field : fields_) {
-    if (iequals(field.first, name)) values.emplace_back(field.second);
+  for (const Field each : fields()) {
+    if (iequals(each.name, name)) values.push_back(each.value);
   }
   return values;
 }

@@ -1,7 +1,10 @@
 // HTTP's nouns, the same for HTTP/1.1 and HTTP/2, server and client (RFC 9110).
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,10 +15,15 @@
 
 namespace samplemind::net {
 
-// Header fields in order; names compare without case. Duplicates are kept.
+// Header fields in order; names compare without case. Duplicates are kept. All text lies in one
+// string: what the getters give is valid until the next change.
 class Headers {
  public:
-  using Field = std::pair<std::string, std::string>;
+  struct Field {
+    std::string_view name, value;
+    bool operator==(const Field&) const = default;
+  };
+  class Fields;  // a range of Field
   void add(std::string_view name, std::string_view value);
   void set(std::string_view name, std::string_view value);  // replaces all of that name
   void remove(std::string_view name);
@@ -23,12 +31,61 @@ class Headers {
   std::optional<std::string_view> get(std::string_view name) const;
   std::vector<std::string_view> get_all(std::string_view name) const;
   bool has(std::string_view name) const { return get(name).has_value(); }
-  const std::vector<Field>& fields() const { return fields_; }
-  void clear() { fields_.clear(); }
+  Fields fields() const;
+  void clear() {
+    text_.clear();
+    entries_.clear();
+  }
 
  private:
-  std::vector<Field> fields_;
+  struct Entry {  // the name and then the value, in text_
+    uint32_t at, name_size, value_size;
+  };
+  Field field(const Entry& e) const {
+    const char* name = text_.data() + e.at;
+    return {{name, e.name_size}, {name + e.name_size, e.value_size}};
+  }
+  std::string text_;
+  std::vector<Entry> entries_;
 };
+
+class Headers::Fields {
+ public:
+  class Iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = Field;
+    using difference_type = std::ptrdiff_t;
+    using pointer = void;
+    using reference = Field;
+    Iterator(const Headers* headers, const Entry* at) : headers_(headers), at_(at) {}
+    Field operator*() const { return headers_->field(*at_); }
+    Iterator& operator++() {
+      ++at_;
+      return *this;
+    }
+    bool operator==(const Iterator& other) const { return at_ == other.at_; }
+
+   private:
+    const Headers* headers_;
+    const Entry* at_;
+  };
+  explicit Fields(const Headers& headers) : headers_(&headers) {}
+  Iterator begin() const { return {headers_, headers_->entries_.data()}; }
+  Iterator end() const { return {headers_, headers_->entries_.data() + size()}; }
+  size_t size() const { return headers_->entries_.size(); }
+  // The same fields in the same order, byte by byte.
+  bool operator==(const Fields& other) const {
+    return std::equal(begin(), end(), other.begin(), other.end());
+  }
+
+ private:
+  const Headers* headers_;
+};
+
+inline Headers::Fields Headers::fields() const {
+  return Fields(*this);
+}
 
 enum class HttpVersion { k1_0, k1_1, k2 };
 

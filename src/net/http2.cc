@@ -31,7 +31,7 @@ nghttp2_nv nv(std::string_view name, std::string_view value) {
           NGHTTP2_NV_FLAG_NONE};
 }
 
-std::vector<nghttp2_nv> nvs(const std::vector<Headers::Field>& fields) {
+std::vector<nghttp2_nv> nvs(const Http2Fields& fields) {
   std::vector<nghttp2_nv> out;
   out.reserve(fields.size());
   for (const auto& [name, value] : fields) out.push_back(nv(name, value));
@@ -588,7 +588,7 @@ void Http2Session::tell() {
   if (std::exchange(changed_, false) && owner_ != nullptr) owner_->on_change();
 }
 
-std::shared_ptr<Http2Stream> Http2Session::request(const std::vector<Headers::Field>& fields,
+std::shared_ptr<Http2Stream> Http2Session::request(const Http2Fields& fields,
                                                    std::string body) {
   SM_ASSERT(!limits_.server);
   if (!usable() || closing_) return nullptr;
@@ -623,7 +623,7 @@ size_t Http2Session::peer_streams_max() const {
   return nghttp2_session_get_remote_settings(session_, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 }
 
-bool Http2Session::respond(Http2Stream& stream, const std::vector<Headers::Field>& fields,
+bool Http2Session::respond(Http2Stream& stream, const Http2Fields& fields,
                            bool body) {
   if (ended_ || stream.closed_) return false;
   const std::vector<nghttp2_nv> list = nvs(fields);

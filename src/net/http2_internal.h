@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -23,6 +24,9 @@
 struct nghttp2_session;
 
 namespace samplemind::net {
+
+// What HPACK takes: pseudo-header fields too, names in lower case.
+using Http2Fields = std::vector<std::pair<std::string, std::string>>;
 
 inline constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -177,11 +181,11 @@ class Http2Session : public std::enable_shared_from_this<Http2Session> {
 
   // ---- client
   // Nothing when the connection takes no more (then ask another).
-  std::shared_ptr<Http2Stream> request(const std::vector<Headers::Field>& fields, std::string body);
+  std::shared_ptr<Http2Stream> request(const Http2Fields& fields, std::string body);
   size_t peer_streams_max() const;
 
   // ---- server. `body`: more comes by send_*; false ends the stream with the head.
-  bool respond(Http2Stream& stream, const std::vector<Headers::Field>& fields, bool body);
+  bool respond(Http2Stream& stream, const Http2Fields& fields, bool body);
   void send_continue(Http2Stream& stream);
   // The answer is complete and nobody will read the rest of the request: the client is told so, but
   // only after the answer's last byte.

@@ -16,9 +16,27 @@ TEST(Headers, CompareWithoutCaseAndKeepDuplicatesAndOrder) {
   EXPECT_EQ(headers.get_all("set-cookie"), (std::vector<std::string_view>{"a", "b"}));
   headers.set("Set-COOKIE", "c");
   EXPECT_EQ(headers.get_all("set-cookie"), (std::vector<std::string_view>{"c"}));
-  EXPECT_EQ(headers.fields().front().first, "X-Other");
+  EXPECT_EQ((*headers.fields().begin()).name, "X-Other");
   headers.remove("x-other");
   EXPECT_FALSE(headers.has("X-Other"));
+  EXPECT_EQ(headers.fields().size(), 1u);
+  // A value may come from the headers themselves, also where they must grow for it.
+  headers.clear();
+  headers.add("a", "begin");
+  for (int i = 0; i < 12; ++i) {
+    const std::string half(*headers.get("a"));
+    headers.set("a", half + half);
+  }
+  Headers own;
+  own.add("a", "begin");
+  for (int i = 0; i < 200; ++i) own.add(*own.get("a"), *own.get("a"));
+  for (int i = 0; i < 200; ++i) own.set("b", *own.get("a"));
+  EXPECT_EQ(headers.get("a")->size(), 5u << 12);
+  EXPECT_EQ(own.get_all("begin"), std::vector<std::string_view>(200, "begin"));
+  EXPECT_EQ(own.get("b"), "begin");
+  const Headers copy = own;
+  own.clear();
+  EXPECT_EQ(copy.get("b"), "begin");
 }
 
 TEST(Url, ParsesAndPrints) {

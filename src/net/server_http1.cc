@@ -1,5 +1,6 @@
 // A connection of the server: HTTP/1.1 on it, until it turns out to speak HTTP/2.
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 
 #include "net/http1_internal.h"
@@ -459,7 +460,7 @@ void Connection::serialize_head(const ResponseHead& head, bool whole, uint64_t l
       has_length = !has_length && !value.empty() && value.size() < 19 &&
                    value.find_first_not_of("0123456789") == std::string::npos;
       if (!has_length) continue;
-      length = std::stoull(value);
+      std::from_chars(value.data(), value.data() + value.size(), length);
     } else if (iequals(name, "connection")) {
       if (list_has_token(value, "close")) keep_ = false;
       continue;

@@ -46,7 +46,7 @@ class Http2Exchange final : public Exchange {
  private:
   HeadFault take_head();
   Task<void> refuse(int status, std::string_view detail, bool problem);
-  std::vector<Headers::Field> answer_fields(const ResponseHead& head, bool whole, uint64_t length);
+  Http2Fields answer_fields(const ResponseHead& head, bool whole, uint64_t length);
   bool bodyless(int status) const {
     return head_.method == "HEAD" || status == 204 || status == 304;
   }
@@ -335,15 +335,15 @@ Task<Result<std::string_view>> Http2Exchange::read_body(size_t max_bytes) {
 
 // ---- the answer
 
-std::vector<Headers::Field> Http2Exchange::answer_fields(const ResponseHead& head, bool whole,
+Http2Fields Http2Exchange::answer_fields(const ResponseHead& head, bool whole,
                                                          uint64_t length) {
-  std::vector<Headers::Field> fields;
+  Http2Fields fields;
   fields.reserve(head.headers.fields().size() + 4);
   const int status = std::clamp(head.status, 200, 999);
   fields.emplace_back(":status", std::to_string(status));
   bool has_date = false;
   for (const auto& [name, value] : head.headers.fields()) {
-    std::string lower = name;
+    std::string lower(name);
     for (char& c : lower) c = ascii_lower(c);
     if (lower == "connection" || lower == "transfer-encoding" || lower == "keep-alive" ||
         lower == "upgrade" || lower == "proxy-connection")
@@ -356,7 +356,7 @@ std::vector<Headers::Field> Http2Exchange::answer_fields(const ResponseHead& hea
       out_has_length_ = true;
     }
     if (lower == "date") has_date = true;
-    std::string clean = value;
+    std::string clean(value);
     std::replace_if(
         clean.begin(), clean.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; },
         ' ');

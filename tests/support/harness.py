@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -285,5 +286,13 @@ class Case(unittest.TestCase):
 
     def service(self, home, *flags, **kw):
         s = Service(home, *flags, **kw)
-        self.addCleanup(lambda: s.process.poll() is None and s.stop())
+        self.addCleanup(self._ended, s)
         return s
+
+    def _ended(self, service):
+        if service.process.poll() is None:
+            service.stop()
+        # A sanitizer's report is a failure, whatever became of the process.
+        log = service.log_text()
+        at = re.search(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error: ", log)
+        self.assertIsNone(at, at and log[at.start():at.start() + 6000])
