@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/files.h"
+#include "base/hex.h"
 
 namespace samplemind {
 namespace {
@@ -23,6 +24,16 @@ constexpr Vector kVectors[] = {
     {31744, "62b6960e1a44bcc1eb1a611a8d6235b6b4b78f32e7abc4fb4c6cdcce94895c47"},
     {102400, "bc3e3d41a1146b069abffad3c0d44860cf664390afce4d9661f7902e7943e085"},
 };
+
+TEST(Hex, ThereAndBackAndNothingElse) {
+  std::string all;
+  for (int i = 0; i < 256; ++i) all += static_cast<char>(i);
+  EXPECT_EQ(from_hex(to_hex(all)), all);
+  EXPECT_EQ(to_hex("\n~"), "0a7e");
+  for (const char* bad : {"0", "0g", "0A", "zz", "0a7"})
+    EXPECT_EQ(from_hex(bad), std::nullopt) << bad;
+  EXPECT_EQ(from_hex(""), "");
+}
 
 TEST(Blake3, OfficialVectors) {
   for (const Vector& v : kVectors) {

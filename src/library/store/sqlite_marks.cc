@@ -3,6 +3,7 @@
 
 #include "audio/analysis_json.h"
 #include "base/clock.h"
+#include "base/hex.h"
 #include "library/store/catalogue_internal.h"
 
 namespace samplemind::library {
@@ -23,22 +24,9 @@ JournalEntry read_entry(const Statement& row) {
                       row.get_integer(4)};
 }
 
-std::string hex(std::string_view bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  for (const char c : bytes) {
-    out += kDigits[static_cast<unsigned char>(c) >> 4];
-    out += kDigits[static_cast<unsigned char>(c) & 15];
-  }
-  return out;
-}
-
-std::string from_hex(std::string_view text) {
-  const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-  std::string out;
-  for (size_t i = 0; i + 1 < text.size(); i += 2)
-    out += static_cast<char>(digit(text[i]) << 4 | digit(text[i + 1]));
-  return out;
+// What this library wrote itself; damaged, it is empty, which names no file.
+std::string bytes_of(std::string_view text) {
+  return from_hex(text).value_or("");
 }
 
 }  // namespace
@@ -223,7 +211,7 @@ Result<void> SqliteCatalogue::undo_rows(int64_t journal_id, std::string_view kin
     } else if (kind == "relocate") {
       const auto value = JsonValue::parse(before);
       if (value.ok())
-        back.push_back({rows.get_integer(0), "", from_hex((*value)["from"].string_or(""))});
+        back.push_back({rows.get_integer(0), "", bytes_of((*value)["from"].string_or(""))});
     }
   }
   return move_rows(back, changes);
@@ -273,13 +261,13 @@ Result<EditReport> SqliteCatalogue::purge(const std::vector<int64_t>& ids) {
     }
     std::string json;
     JsonWriter w(json);
-    w.begin_object().field("id", id).field("path", hex(sample->file.path));
+    w.begin_object().field("id", id).field("path", to_hex(sample->file.path));
     w.field("size", sample->file.size).field("mtime_ns", sample->file.mtime_ns);
     w.field("digest", sample->digest_hex).field("added_ms", sample->added_ms);
     w.field("analysis_version", sample->analysis_version).field("error", sample->error);
     w.key("marks");
     write_json(w, sample->marks);
-    w.field("descriptor", hex(sample->analysis.descriptor));
+    w.field("descriptor", to_hex(sample->analysis.descriptor));
     w.key("analysis").begin_object();
     audio::write_json_fields(w, heard(*sample));
     w.end_object().key("collections").begin_array();
@@ -306,7 +294,7 @@ Result<EditReport> SqliteCatalogue::purge(const std::vector<int64_t>& ids) {
 Result<void> SqliteCatalogue::put_back_purged(const std::string& before, Changes& changes) {
   SM_TRY(const JsonValue v, JsonValue::parse(before));
   Sample s;
-  s.file.path = from_hex(v["path"].string_or(""));
+  s.file.path = bytes_of(v["path"].string_or(""));
   {
     // Met again since: the new sound stays.
     SM_TRY(Statement there, writer_.prepare("SELECT 1 FROM sample WHERE path=?"));
@@ -332,7 +320,7 @@ Result<void> SqliteCatalogue::put_back_purged(const std::string& before, Changes
   s.missing = true;
   s.analysis_version = static_cast<int>(v["analysis_version"].integer_or(0));
   s.analysis = audio::analysis_from_json(v["analysis"]);
-  s.analysis.descriptor = from_hex(v["descriptor"].string_or(""));
+  s.analysis.descriptor = bytes_of(v["descriptor"].string_or(""));
   Writers writers(writer_);
   SM_CHECK_OK(writers.prepare());
   SM_TRY(const int64_t written, write(writers, std::move(s), changes));
@@ -381,7 +369,7 @@ Result<EditReport> SqliteCatalogue::relocate(const std::string& from_in, const s
   for (const Move& m : moves) {
     std::string json;
     JsonWriter w(json);
-    w.begin_object().field("from", hex(m.from)).field("to", hex(m.to)).end_object();
+    w.begin_object().field("from", to_hex(m.from)).field("to", to_hex(m.to)).end_object();
     SM_CHECK_OK(add_journal_row(report.journal_id, report.changed++, m.id, json));
   }
   Changes changes;
@@ -442,7 +430,7 @@ Result<int64_t> SqliteCatalogue::begin_move(std::string_view what,
   for (const Move& m : moves_in) {
     std::string json;
     JsonWriter w(json);
-    w.begin_object().field("from", hex(m.from)).field("to", hex(m.to)).end_object();
+    w.begin_object().field("from", to_hex(m.from)).field("to", to_hex(m.to)).end_object();
     SM_CHECK_OK(add_journal_row(id, n++, m.id, json));
   }
   SM_CHECK_OK(transaction.commit());
@@ -480,7 +468,7 @@ Result<std::vector<Move>> SqliteCatalogue::moves(int64_t journal_id) {
     if (!more) return list;
     SM_TRY(const JsonValue v, JsonValue::parse(rows.get_bytes(1)));
     list.push_back(
-        {rows.get_integer(0), from_hex(v["from"].string_or("")), from_hex(v["to"].string_or(""))});
+        {rows.get_integer(0), bytes_of(v["from"].string_or("")), bytes_of(v["to"].string_or(""))});
   }
 }
 
@@ -517,8 +505,8 @@ Result<void> SqliteCatalogue::finish_pending_moves() {
         SM_TRY(const bool more, rows.step());
         if (!more) break;
         SM_TRY(const JsonValue v, JsonValue::parse(rows.get_bytes(1)));
-        Move m{rows.get_integer(0), from_hex(v["from"].string_or("")),
-               from_hex(v["to"].string_or(""))};
+        Move m{rows.get_integer(0), bytes_of(v["from"].string_or("")),
+               bytes_of(v["to"].string_or(""))};
         std::error_code ignored;
         const bool moved = fs::exists(fs::symlink_status(m.to, ignored)) &&
                            !fs::exists(fs::symlink_status(m.from, ignored));
