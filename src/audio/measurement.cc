@@ -15,9 +15,10 @@ namespace {
 
 static_assert(kRhythmRateHz == kAnalysisRateHz && kKeyRateHz == kAnalysisRateHz &&
               kProfileRateHz == kAnalysisRateHz);
-constexpr double kPitchSpan_s = 3;     // a note's pitch is looked for in its first seconds
-constexpr double kRhythmMin_s = 1.2;   // two beats at 100 BPM
-constexpr double kLoopMax_s = 15.5;    // longer files are music
+constexpr double kPitchSpan_s = 3;    // a note's pitch is looked for in its first seconds
+constexpr double kRhythmMin_s = 1.2;  // two beats at 100 BPM
+constexpr double kLoopMax_s = 15.5;   // longer files are music
+constexpr auto kWaitMax = static_cast<size_t>((kLoopMax_s + 1) * kAnalysisRateHz);  // then: music
 constexpr float kClearAttack = 0.25f;  // of onset strength: a drum has 1, a bowed note 0.1
 constexpr double kAtOnce_s = 0.02;     // an attack before it is the sound's beginning
 constexpr float kSilence = 1e-5f;      // -100 dBFS: below it a sound has no features
@@ -29,6 +30,8 @@ constexpr Parts kByOnsets{Part::kTempo, Part::kKind, Part::kOnsets, Part::kGroov
                           Part::kDescriptor};
 // Parts that ask the rhythm network.
 constexpr Parts kByNetwork{Part::kTempo, Part::kOnsets, Part::kGroove};
+// Parts of loops and music alone.
+constexpr Parts kOfMusic = kByNetwork.with({Part::kKey});
 
 }  // namespace
 
@@ -38,6 +41,7 @@ Measurement::Measurement(const StreamInfo& info, Parts parts)
       level_(info.channels, info.sample_rate_hz),
       resampler_(info.sample_rate_hz, kAnalysisRateHz),
       engine_(kAnalysisRateHz),
+      music_engine_(kAnalysisRateHz),
       details_(parts, info.channels, kAnalysisRateHz, engine_) {
   if (parts_.has(Part::kDigests)) {
     audio_hash_.emplace();
@@ -57,20 +61,41 @@ Measurement::Measurement(const StreamInfo& info, Parts parts)
     strength_.emplace();
     engine_.subscribe(OnsetStrength::kSpec, *strength_);
   }
-  if (parts_.any(kByNetwork)) {
-    rhythm_.emplace();
-    rhythm_->subscribe(engine_);
-  }
-  if (parts_.has(Part::kKey)) {
-    key_.emplace();
-    engine_.subscribe(KeyProfile::kSpec, *key_);
+  if (surely_music) {
+    subscribe_music(engine_);
+  } else {
+    music_waits_ = parts_.any(kOfMusic);
   }
   if (parts_.any({Part::kDescriptor, Part::kKind})) {
     profile_.emplace();
     profile_->subscribe(engine_);
   }
-  mono_wanted_ = !engine_.idle();
+  mono_wanted_ = !engine_.idle() || music_waits_;
   mono_.resize(kBlockFrames);
+}
+
+void Measurement::subscribe_music(FrameEngine& engine) {
+  if (parts_.any(kByNetwork)) {
+    rhythm_.emplace();
+    rhythm_->subscribe(engine);
+  }
+  if (parts_.has(Part::kKey)) {
+    key_.emplace();
+    engine.subscribe(KeyProfile::kSpec, *key_);
+  }
+}
+
+// Gives key_ and rhythm_ what waited; from here on they hear what comes as it comes.
+void Measurement::start_music() {
+  music_waits_ = false;
+  subscribe_music(music_engine_);
+  for (std::span<const float> left = waiting_; !left.empty();) {
+    const size_t n = std::min(left.size(), kBlockFrames);
+    music_engine_.feed(left.first(n));
+    if (rhythm_) rhythm_->pump();
+    left = left.subspan(n);
+  }
+  waiting_ = {};
 }
 
 void Measurement::feed(std::span<const float> interleaved, size_t frames) {
@@ -91,8 +116,9 @@ void Measurement::feed(std::span<const float> interleaved, size_t frames) {
 // Values too small to hear become 0 once here: no denormals further on.
 void Measurement::mix(std::span<const float> interleaved, size_t frames) {
   const auto channels = static_cast<size_t>(info_.channels);
-  if (channels == 2) {
-    mono_peak_ = std::max(mono_peak_, mix_two(interleaved.data(), frames, mono_.data()));
+  if (channels <= 2) {
+    const auto mix = channels == 1 ? mix_one : mix_two;
+    mono_peak_ = std::max(mono_peak_, mix(interleaved.data(), frames, mono_.data()));
     return;
   }
   const float scale = 1.0f / static_cast<float>(channels);
@@ -108,7 +134,12 @@ void Measurement::mix(std::span<const float> interleaved, size_t frames) {
 void Measurement::spread(std::span<const float> mono) {
   if (profile_) profile_->feed(mono);
   engine_.feed(mono);
+  music_engine_.feed(mono);
   if (rhythm_) rhythm_->pump();
+  if (music_waits_) {
+    waiting_.insert(waiting_.end(), mono.begin(), mono.end());
+    if (waiting_.size() > kWaitMax) start_music();
+  }
   details_.feed_mono(mono);
   const auto room = static_cast<size_t>(kPitchSpan_s * kAnalysisRateHz) -
                     std::min(static_cast<size_t>(kPitchSpan_s * kAnalysisRateHz), head_.size());
@@ -214,6 +245,8 @@ void Measurement::hear(Analysis& a) {
       a.f0_hz = 440 * std::exp2((*a.note_midi - 69) / 12);
     return;
   }
+  if (music_waits_) start_music();
+  music_engine_.finish();
   hear_rhythm(a);
   if (key_) {
     if (const auto key = key_->key()) {

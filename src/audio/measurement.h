@@ -1,6 +1,7 @@
 // One sound on its way through the ear (internal to the analyzer): decoded blocks go to the meters
 // at the sound's own rate and, as mono at kAnalysisRateHz, to the frame engine, which gives blocks
-// of spectra to the features. Only what `parts` need runs.
+// of spectra to the features. Only what `parts` need runs; key and rhythm, which a one-shot has
+// not, wait until it is clear that the sound is none.
 //
 // To add a feature: write an accumulator in feature/ (a FrameSink for spectra, or a class with
 // feed() for samples), make it a member here, create it in the constructor when its part is asked
@@ -40,6 +41,8 @@ class Measurement {
  private:
   void mix(std::span<const float> interleaved, size_t frames);
   void spread(std::span<const float> mono);
+  void subscribe_music(FrameEngine& engine);
+  void start_music();
   void measure_levels(Analysis& a) const;
   void measure_loudness(Analysis& a) const;
   std::string content(const Analysis& a) const;
@@ -67,6 +70,11 @@ class Measurement {
   std::optional<SoundProfile> profile_;
   MonoResampler resampler_;
   FrameEngine engine_;
+  // Of key_ and rhythm_, when the header does not promise music: they are given what waited once
+  // it is longer than a loop, or at the end if the content is no one-shot. 1.5 MB.
+  FrameEngine music_engine_;
+  bool music_waits_ = false;
+  std::vector<float> waiting_;
   DetailMeters details_;  // levels detailed and professional
 };
 

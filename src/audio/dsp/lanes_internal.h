@@ -58,6 +58,10 @@ HWY_INLINE F8 load(const float* p) {
 HWY_INLINE void store(F8 x, float* p) {
   hn::StoreU(x.v, D8(), p);
 }
+HWY_INLINE F8 load(const int8_t* p) {
+  const auto wide = hn::PromoteTo(hn::RebindToSigned<D8>(), hn::LoadU(hn::Rebind<int8_t, D8>(), p));
+  return {hn::ConvertTo(D8(), wide)};
+}
 HWY_INLINE F8 set(float x) {
   return {hn::Set(D8(), x)};
 }
@@ -98,6 +102,14 @@ HWY_INLINE void store(F8 x, float* p) {
   hn::StoreU(x.lo, D4(), p);
   hn::StoreU(x.hi, D4(), p + 4);
 }
+HWY_INLINE F8 load(const int8_t* p) {
+  const auto half = [](const int8_t* q) HWY_ATTR {
+    const auto wide =
+        hn::PromoteTo(hn::RebindToSigned<D4>(), hn::LoadU(hn::Rebind<int8_t, D4>(), q));
+    return hn::ConvertTo(D4(), wide);
+  };
+  return {half(p), half(p + 4)};
+}
 HWY_INLINE F8 set(float x) {
   return {hn::Set(D4(), x), hn::Set(D4(), x)};
 }
@@ -123,6 +135,9 @@ HWY_INLINE F8 each(F f) {
 }
 HWY_INLINE F8 load(const float* p) {
   return each([&](int l) { return p[l]; });
+}
+HWY_INLINE F8 load(const int8_t* p) {
+  return each([&](int l) { return static_cast<float>(p[l]); });
 }
 HWY_INLINE void store(F8 x, float* p) {
   for (int l = 0; l < 8; ++l) p[l] = x.v[l];

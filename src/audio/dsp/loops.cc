@@ -93,15 +93,14 @@ HWY_INLINE void split(const float* p, F8& left, F8& right) {
 #endif
 }
 
-float mix_lanes(const float* in, size_t n, float* out) {
-  const F8 half = set(0.5f), zero = set(0), audible = set(5e-16f);
-  const F8 top = set(16), bottom = set(-16);
+// `eight` gives eight mixed values from one index on, `one` a single one.
+template <typename Eight, typename One>
+HWY_INLINE float mix_lanes(size_t n, float least, float* out, const Eight& eight, const One& one) {
+  const F8 zero = set(0), audible = set(least), top = set(16), bottom = set(-16);
   F8 most = zero;
   size_t i = 0;
   for (; i + 8 <= n; i += 8) {
-    F8 left, right;
-    split(in + 2 * i, left, right);
-    F8 mid = minimum(maximum(mul(add(left, right), half), bottom), top);
+    F8 mid = minimum(maximum(eight(i), bottom), top);
     const F8 size = absolute(mid);
     mid = select_ge(size, audible, mid, zero);
     most = maximum(most, size);
@@ -109,13 +108,31 @@ float mix_lanes(const float* in, size_t n, float* out) {
   }
   float peak = most_of(most);
   for (; i < n; ++i) {
-    float mid = (in[2 * i] + in[2 * i + 1]) * 0.5f;
+    float mid = one(i);
     mid = mid < -16 ? -16 : mid > 16 ? 16 : mid;
     const float size = std::fabs(mid);
-    out[i] = size >= 5e-16f ? mid : 0;
+    out[i] = size >= least ? mid : 0;
     peak = size > peak ? size : peak;
   }
   return peak;
+}
+
+float mix_two_lanes(const float* in, size_t n, float* out) {
+  const F8 half = set(0.5f);
+  return mix_lanes(
+      n, 5e-16f, out,
+      [&](size_t i) HWY_ATTR {
+        F8 left, right;
+        split(in + 2 * i, left, right);
+        return mul(add(left, right), half);
+      },
+      [&](size_t i) { return (in[2 * i] + in[2 * i + 1]) * 0.5f; });
+}
+
+float mix_one_lanes(const float* in, size_t n, float* out) {
+  return mix_lanes(
+      n, 1e-15f, out, [&](size_t i) HWY_ATTR { return load(in + i); },
+      [&](size_t i) { return in[i]; });
 }
 
 void stereo_lanes(const float* in, size_t n, StereoSums& sums) {
@@ -187,7 +204,8 @@ namespace samplemind::audio {
 HWY_EXPORT(largest_lanes);
 HWY_EXPORT(squares_lanes);
 HWY_EXPORT(sum_lanes);
-HWY_EXPORT(mix_lanes);
+HWY_EXPORT(mix_one_lanes);
+HWY_EXPORT(mix_two_lanes);
 HWY_EXPORT(stereo_lanes);
 HWY_EXPORT(add_two_lanes);
 HWY_EXPORT(sign_changes_lanes);
@@ -202,7 +220,10 @@ double sum(const float* x, size_t n) {
   return HWY_DYNAMIC_DISPATCH(sum_lanes)(x, n);
 }
 float mix_two(const float* interleaved, size_t n, float* out) {
-  return HWY_DYNAMIC_DISPATCH(mix_lanes)(interleaved, n, out);
+  return HWY_DYNAMIC_DISPATCH(mix_two_lanes)(interleaved, n, out);
+}
+float mix_one(const float* in, size_t n, float* out) {
+  return HWY_DYNAMIC_DISPATCH(mix_one_lanes)(in, n, out);
 }
 void add_stereo(const float* interleaved, size_t n, StereoSums& sums) {
   HWY_DYNAMIC_DISPATCH(stereo_lanes)(interleaved, n, sums);

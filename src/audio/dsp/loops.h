@@ -15,6 +15,8 @@ double sum(const float* x, size_t n);
 // out[i] = (left + right) / 2 of n interleaved frames, at most 16 in magnitude, what is too small
 // to hear (1e-15) set to 0. Returns the largest magnitude.
 float mix_two(const float* interleaved, size_t n, float* out);
+// The same of one channel.
+float mix_one(const float* in, size_t n, float* out);
 
 // Adds over n interleaved frames.
 struct StereoSums {

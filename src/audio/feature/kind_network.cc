@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -11,7 +12,46 @@
 #include "base/error.h"
 #include "kind_model.h"
 
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "audio/feature/kind_network.cc"
+#include "audio/dsp/targets.h"
+
+#include <hwy/foreach_target.h>
+
+#include <hwy/highway.h>
+
+#include "audio/dsp/lanes_internal.h"
+
+HWY_BEFORE_NAMESPACE();
 namespace samplemind::audio {
+namespace HWY_NAMESPACE {
+
+// y[o] = sum over i of x[i] weights[i][o], `out` a multiple of eight.
+void multiply(const float* x, size_t in, const int8_t* weights, size_t out, float* y) {
+  size_t o = 0;
+  const auto columns = [&]<size_t kCount>() HWY_ATTR {
+    F8 sum[kCount];
+    for (F8& s : sum) s = set(0);
+    const int8_t* row = weights + o;
+    for (size_t i = 0; i < in; ++i, row += out) {
+      const F8 factor = set(x[i]);
+      for (size_t c = 0; c < kCount; ++c) sum[c] = mul_add(factor, load(row + 8 * c), sum[c]);
+    }
+    for (size_t c = 0; c < kCount; ++c) store(sum[c], y + o + 8 * c);
+    o += 8 * kCount;
+  };
+  while (o + 64 <= out) columns.template operator()<8>();
+  while (o < out) columns.template operator()<1>();
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace samplemind::audio
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace samplemind::audio {
+
+HWY_EXPORT(multiply);
 
 namespace {
 
@@ -48,30 +88,29 @@ class Reader {
   size_t at_ = 0;
 };
 
+// Outputs are padded to whole vectors of eight, with weights and bias of 0.
 struct Layer {
-  size_t in = 0, out = 0;
-  std::vector<float> bias;
-  std::vector<float> weights;  // [in][out]
+  size_t in = 0, out = 0, padded = 0;
+  std::vector<float> bias, scale;
+  std::vector<int8_t> weights;  // [in][padded], in steps of scale: a quarter of the memory read
 
-  Layer(Reader& r, size_t in_size, size_t out_size) : in(in_size), out(out_size) {
+  Layer(Reader& r, size_t in_size, size_t out_size)
+      : in(in_size), out(out_size), padded((out_size + 7) / 8 * 8) {
     bias = r.floats(out);
-    const std::vector<float> scale = r.floats(out);
+    bias.resize(padded);
+    scale = r.floats(out);
+    scale.resize(padded);
     const std::vector<int8_t> steps = r.bytes(in * out);
-    weights.resize(in * out);
+    weights.resize(in * padded);
     for (size_t i = 0; i < in; ++i)
-      for (size_t o = 0; o < out; ++o)
-        weights[i * out + o] = static_cast<float>(steps[i * out + o]) * scale[o];
+      std::copy_n(steps.begin() + static_cast<ptrdiff_t>(i * out), out,
+                  weights.begin() + static_cast<ptrdiff_t>(i * padded));
   }
 
-  // y is filled. Adds whole rows, so that the inner loop is vector code without reordering sums.
+  // y, `padded` values, is filled.
   void run(const float* x, float* y) const {
-    std::copy(bias.begin(), bias.end(), y);
-    for (size_t i = 0; i < in; ++i) {
-      const float factor = x[i];
-      if (factor == 0) continue;  // half of what comes out of a rectifier
-      const float* row = weights.data() + i * out;
-      for (size_t o = 0; o < out; ++o) y[o] += factor * row[o];
-    }
+    HWY_DYNAMIC_DISPATCH(multiply)(x, in, weights.data(), padded, y);
+    for (size_t o = 0; o < padded; ++o) y[o] = bias[o] + scale[o] * y[o];
   }
 };
 
@@ -86,19 +125,19 @@ class Network {
     std::array<float, kKindInputs> x;
     for (size_t i = 0; i < x.size(); ++i) x[i] = (inputs[i] - mean_[i]) * inverse_deviation_[i];
     KindProbabilities sum{};
-    std::vector<float> a(nets_[0][0].out), b(nets_[0][1].out);
-    std::array<float, kKindCount> z;
+    std::vector<float> a(nets_[0][0].padded), b(nets_[0][1].padded), z(nets_[0][2].padded);
     for (const auto& net : nets_) {
       net[0].run(x.data(), a.data());
       for (float& v : a) v = std::max(v, 0.0f);
       net[1].run(a.data(), b.data());
       for (float& v : b) v = std::max(v, 0.0f);
       net[2].run(b.data(), z.data());
-      const float most = *std::max_element(z.begin(), z.end());
+      const std::span<float> kinds = std::span(z).first(kKindCount);
+      const float most = *std::max_element(kinds.begin(), kinds.end());
       float total = 0;
-      for (float& v : z) total += v = std::exp((v - most) / temperature_);
+      for (float& v : kinds) total += v = std::exp((v - most) / temperature_);
       for (size_t k = 0; k < kKindCount; ++k)
-        sum[k] += z[k] / total / static_cast<float>(nets_.size());
+        sum[k] += kinds[k] / total / static_cast<float>(nets_.size());
     }
     return sum;
   }
@@ -147,3 +186,4 @@ std::optional<size_t> likeliest_kind(const KindProbabilities& probabilities) {
 }
 
 }  // namespace samplemind::audio
+#endif  // HWY_ONCE

@@ -29,6 +29,9 @@ HWY_INLINE P2 pair_of(const double* p) {
 HWY_INLINE P2 pair_of(const float* p) {
   return {{static_cast<double>(p[0]), static_cast<double>(p[1])}};
 }
+HWY_INLINE P2 twice(float x) {
+  return pair(static_cast<double>(x), static_cast<double>(x));
+}
 HWY_INLINE void put(P2 x, double* p) {
   p[0] = x.v[0];
   p[1] = x.v[1];
@@ -54,6 +57,9 @@ HWY_INLINE P2 pair_of(const double* p) {
 HWY_INLINE P2 pair_of(const float* p) {
   return {hn::PromoteTo(D2(), hn::LoadU(hn::FixedTag<float, 2>(), p))};
 }
+HWY_INLINE P2 twice(float x) {
+  return {hn::Set(D2(), static_cast<double>(x))};
+}
 HWY_INLINE void put(P2 x, double* p) {
   hn::StoreU(x.v, D2(), p);
 }
@@ -65,32 +71,53 @@ HWY_INLINE P2 mul2(P2 a, P2 b) {
 }
 #endif
 
-// Transposed direct form: two fused multiply-adds of latency a section and sample, and the two
-// sections overlap. In double: the high-pass at 38 Hz lies near the unit circle.
+// A second-order section in transposed direct form, its second delay and its output written out in
+// the first delay and the input: one fused multiply-add of latency a sample instead of two.
+struct Section {
+  P2 b0, now_to_next, before_to_next, x_to_next, x_before_to_next;
+  P2 now, before, x_before;
+
+  HWY_INLINE Section(const double* b, const double* a, const double s[3][2])
+      : b0(pair(b[0], b[0])),
+        now_to_next(pair(-a[0], -a[0])),
+        before_to_next(pair(-a[1], -a[1])),
+        x_to_next(pair(b[1] - a[0] * b[0], b[1] - a[0] * b[0])),
+        x_before_to_next(pair(b[2] - a[1] * b[0], b[2] - a[1] * b[0])),
+        now(pair_of(s[0])),
+        before(pair_of(s[1])),
+        x_before(pair_of(s[2])) {}
+  HWY_INLINE P2 run(P2 x) {
+    const P2 y = mul_add2(b0, x, now);
+    const P2 late =
+        mul_add2(before_to_next, before, mul_add2(x_before_to_next, x_before, mul2(x_to_next, x)));
+    before = now;
+    now = mul_add2(now_to_next, now, late);
+    x_before = x;
+    return y;
+  }
+  HWY_INLINE void keep(double s[3][2]) const {
+    put(now, s[0]);
+    put(before, s[1]);
+    put(x_before, s[2]);
+  }
+};
+
+// In double: the high-pass at 38 Hz lies near the unit circle.
 void k_weighted_energy_lanes(const float* in, size_t stride, bool second, size_t frames,
                              const KWeighting& f, KState& state, double* energy) {
-  const auto both = [](double x) HWY_ATTR { return pair(x, x); };
-  const P2 b00 = both(f.b[0][0]), b01 = both(f.b[0][1]), b02 = both(f.b[0][2]);
-  const P2 a01 = both(-f.a[0][0]), a02 = both(-f.a[0][1]);
-  const P2 b10 = both(f.b[1][0]), b11 = both(f.b[1][1]), b12 = both(f.b[1][2]);
-  const P2 a11 = both(-f.a[1][0]), a12 = both(-f.a[1][1]);
-  P2 s00 = pair_of(state.s[0][0]), s01 = pair_of(state.s[0][1]);
-  P2 s10 = pair_of(state.s[1][0]), s11 = pair_of(state.s[1][1]);
+  Section shelf(f.b[0], f.a[0], state.s[0]), high_pass(f.b[1], f.a[1], state.s[1]);
   P2 sum = pair_of(energy);
-  for (size_t i = 0; i < frames; ++i, in += stride) {
-    const P2 x = second ? pair_of(in) : pair(static_cast<double>(in[0]), 0);
-    const P2 y = mul_add2(b00, x, s00);
-    s00 = mul_add2(a01, y, mul_add2(b01, x, s01));
-    s01 = mul_add2(a02, y, mul2(b02, x));
-    const P2 z = mul_add2(b10, y, s10);
-    s10 = mul_add2(a11, z, mul_add2(b11, y, s11));
-    s11 = mul_add2(a12, z, mul2(b12, y));
+  const auto take = [&](P2 x) HWY_ATTR {
+    const P2 z = high_pass.run(shelf.run(x));
     sum = mul_add2(z, z, sum);
+  };
+  if (second) {
+    for (size_t i = 0; i < frames; ++i, in += stride) take(pair_of(in));
+  } else {
+    for (size_t i = 0; i < frames; ++i, in += stride) take(twice(in[0]));
   }
-  put(s00, state.s[0][0]);
-  put(s01, state.s[0][1]);
-  put(s10, state.s[1][0]);
-  put(s11, state.s[1][1]);
+  shelf.keep(state.s[0]);
+  high_pass.keep(state.s[1]);
   put(sum, energy);
 }
 

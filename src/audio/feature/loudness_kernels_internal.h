@@ -11,7 +11,8 @@ struct KWeighting {
   double a[2][2];  // feedback, of the previous and the one before
 };
 struct KState {
-  double s[2][2][2] = {};  // [section][delay][channel]
+  // [section][its first delay now, the same a sample ago, its input a sample ago][channel]
+  double s[2][3][2] = {};
 };
 
 // Adds the energy of the filtered samples of channel 0 and 1 to energy[0], energy[1]. Samples of

@@ -1,8 +1,11 @@
 #include "audio/feature/pitch.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <vector>
+
+#include "audio/dsp/loops.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "audio/feature/pitch.cc"
@@ -18,22 +21,18 @@ HWY_BEFORE_NAMESPACE();
 namespace samplemind::audio {
 namespace HWY_NAMESPACE {
 
-// difference[tau] = sum over i < window of (x[i] - x[i + tau])^2, tau 0..groups * 8 - 1. Eight lags
-// side by side, two groups at once so that additions overlap.
-void lag_differences(const float* x, size_t window, size_t groups, float* difference) {
-  for (size_t g = 0; g < groups; g += 2) {
-    const float* y = x + g * 8;
-    F8 a = set(0), b = set(0);
-    for (size_t i = 0; i < window; ++i) {
-      const F8 here = set(x[i]);
-      const F8 d = sub(here, load(y + i));
-      const F8 e = sub(here, load(y + i + 8));
-      a = mul_add(d, d, a);
-      b = mul_add(e, e, b);
+// difference[l] = sum over i < window of (x[i] - y[i + l])^2, l 0..31. Eight lags side by side,
+// four groups at once so that additions overlap.
+void lag_differences(const float* x, const float* y, size_t window, float* difference) {
+  F8 sum[4] = {set(0), set(0), set(0), set(0)};
+  for (size_t i = 0; i < window; ++i) {
+    const F8 here = set(x[i]);
+    for (size_t g = 0; g < 4; ++g) {
+      const F8 d = sub(here, load(y + i + 8 * g));
+      sum[g] = mul_add(d, d, sum[g]);
     }
-    store(a, difference + g * 8);
-    store(b, difference + g * 8 + 8);
   }
+  for (size_t g = 0; g < 4; ++g) store(sum[g], difference + 8 * g);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -51,21 +50,26 @@ constexpr double kHighHz = 2200;
 constexpr double kClear = 0.15;      // YIN's absolute threshold
 constexpr size_t kFramesHeard = 40;  // spread over the loud part: more do not move the median
 
-// The period in samples of a frame by its differences, or nothing.
-std::optional<double> period(std::span<const float> d, size_t tau_min, size_t tau_max,
-                             std::vector<double>& normal) {
+constexpr size_t kLagsAtOnce = 32;
+
+// The period in samples of the frame at x, or nothing: the first lag at which YIN's normalised
+// difference has a low minimum. Lags beyond it are not looked at.
+std::optional<double> period(const float* x, size_t window, size_t tau_min, size_t tau_max) {
+  std::array<float, kLagsAtOnce> difference;
   double running = 0;
-  normal.assign(tau_max + 2, 1);
-  for (size_t tau = 1; tau <= tau_max + 1; ++tau) {
-    running += d[tau];
-    normal[tau] = running > 0 ? d[tau] * static_cast<double>(tau) / running : 1;
-  }
-  for (size_t tau = tau_min; tau <= tau_max; ++tau) {
-    if (normal[tau] < kClear && normal[tau] <= normal[tau - 1] && normal[tau] <= normal[tau + 1]) {
-      const double a = normal[tau - 1], b = normal[tau], c = normal[tau + 1];
+  double a = 1, b = 1;  // at tau - 2 and tau - 1
+  for (size_t tau = 0; tau <= tau_max + 1; ++tau) {
+    const size_t l = tau % kLagsAtOnce;
+    if (l == 0) HWY_DYNAMIC_DISPATCH(lag_differences)(x, x + tau, window, difference.data());
+    if (tau == 0) continue;
+    running += difference[l];
+    const double c = running > 0 ? difference[l] * static_cast<double>(tau) / running : 1;
+    if (tau > tau_min && b < kClear && b <= a && b <= c) {
       const double curve = a - 2 * b + c;
-      return static_cast<double>(tau) + (curve > 0 ? 0.5 * (a - c) / curve : 0);
+      return static_cast<double>(tau - 1) + (curve > 0 ? 0.5 * (a - c) / curve : 0);
     }
+    a = b;
+    b = c;
   }
   return std::nullopt;
 }
@@ -91,26 +95,22 @@ std::optional<double> find_note(std::span<const float> mono, int rate_hz) {
   float loudest = 0;
   std::vector<float> levels;
   for (size_t at = 0; at + need <= x.size(); at += hop) {
-    float sum = 0;
-    for (size_t i = 0; i < window; ++i) sum += x[at + i] * x[at + i];
-    levels.push_back(sum);
-    loudest = std::max(loudest, sum);
+    levels.push_back(static_cast<float>(sum_of_squares(x.data() + at, window)));
+    loudest = std::max(loudest, levels.back());
   }
   if (loudest < 1e-6f * static_cast<float>(window)) return std::nullopt;
   std::vector<size_t> loud;
   for (size_t f = 0; f < levels.size(); ++f)
     if (levels[f] >= 0.02f * loudest) loud.push_back(f);
   const size_t heard = std::min(loud.size(), kFramesHeard);
-  const size_t groups = (tau_max + 2 + 15) / 16 * 2;
-  x.resize(x.size() + 32, 0);  // whole vectors are read
-  std::vector<float> differences(groups * 8);
-  std::vector<double> normal;
+  x.resize(x.size() + kLagsAtOnce, 0);  // whole vectors are read
   std::vector<double> notes;
   for (size_t n = 0; n < heard; ++n) {
     const size_t f = loud[n * loud.size() / heard];
-    HWY_DYNAMIC_DISPATCH(lag_differences)(x.data() + f * hop, window, groups, differences.data());
-    if (const auto p = period(differences, tau_min, tau_max, normal))
+    if (const auto p = period(x.data() + f * hop, window, tau_min, tau_max))
       notes.push_back(12 * std::log2(rate / *p / 440) + 69);
+    // Half of the frames without a period settle it: most drums end here.
+    if ((n + 1 - notes.size()) * 2 > heard) return std::nullopt;
   }
   if (notes.size() < 2 || notes.size() * 2 < heard) return std::nullopt;
   std::nth_element(notes.begin(), notes.begin() + static_cast<ptrdiff_t>(notes.size() / 2),
