@@ -136,6 +136,23 @@ TEST(Completions, ServerThatKnowsChatsAloneIsAskedInOne) {
   const MemorySink refused = complete(rig, R"x("model":"openai/m","prompt":"f(","suffix":")")x");
   EXPECT_EQ(refused.status, 400);
   EXPECT_NE(refused.body.find("'suffix'"), std::string::npos) << refused.body;
+  // What it has not is not asked for again: neither for the last, nor for a next one.
+  EXPECT_EQ(text_in(complete(rig, R"("model":"openai/m","prompt":"Twice")")), " a time");
+  ASSERT_EQ(up.seen().size(), 3u);
+  EXPECT_EQ(up.seen()[2].path, "/v1/chat/completions");
+  complete(rig, R"("model":"openai/other","prompt":"Once")");
+  EXPECT_EQ(up.seen()[3].path, "/v1/completions") << "another model may be there";
+}
+
+TEST(Completions, ModelThatIsNowhereIsLookedForEachTime) {
+  FakeUpstream up([](const ai::test::Seen&, int) {
+    return json_reply(R"({"error":{"message":"no such model","code":"model_not_found"}})", 404);
+  });
+  Rig rig(up, {{"cache.negative", "0s"}});
+  for (const size_t calls : {2u, 4u}) {
+    EXPECT_EQ(complete(rig, R"("model":"openai/m","prompt":"Once")").status, 404);
+    EXPECT_EQ(up.seen().size(), calls);
+  }
 }
 
 TEST(Completions, OverAnotherDialectThePromptIsAMessage) {

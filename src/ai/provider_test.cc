@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ai/gateway.h"
+#include "ai/provider/http.h"
 #include "ai/test_support.h"
 #include "base/json.h"
 
@@ -241,23 +242,91 @@ TEST(GeminiProvider, StreamAsAList) {
   }
 }
 
+MemorySink count(Rig& rig, Dialect dialect, std::string_view body) {
+  MemorySink sink;
+  const net::Headers headers;
+  CallContext context;
+  context.headers = &headers;
+  ChatRoute route = route_of(dialect);
+  if (dialect == Dialect::kGemini) route.model = "claude/claude-sonnet-4-5";
+  rig.loop.run_until_done(rig.shard->count_tokens(context, route, body, sink));
+  return sink;
+}
+
 TEST(Provider, ErrorOfACountNamesItOnce) {
   FakeUpstream up([](const ai::test::Seen&, int) {
     return json_reply(R"({"type":"error","error":{"type":"api_error","message":"broken"}})", 500);
   });
   Rig rig(up,
           {{"ai.anthropic.base_url", up.url("")}, {"ai.anthropic.api_key", "sk-ant-0123456789"}});
-  MemorySink sink;
-  const net::Headers headers;
-  CallContext context;
-  context.headers = &headers;
-  const std::string body = anthropic_ask(false);
-  rig.loop.run_until_done(
-      rig.shard->count_tokens(context, route_of(Dialect::kAnthropic), body, sink));
+  const MemorySink sink = count(rig, Dialect::kAnthropic, anthropic_ask(false));
   EXPECT_GE(sink.status, 400) << sink.body;
   const size_t first = sink.body.find("anthropic: ");
   ASSERT_NE(first, std::string::npos) << sink.body;
   EXPECT_EQ(sink.body.find("anthropic: ", first + 1), std::string::npos) << sink.body;
+}
+
+// A failed count is told as a failed chat is: the same status, the same words, in each dialect.
+TEST(Provider, FailedCountIsToldAsAFailedChat) {
+  Reply next;
+  FakeUpstream up([&](const ai::test::Seen&, int) { return next; });
+  Flags flags = anthropic_flags(up);
+  flags.insert(flags.end(),
+               {{"ai.attempts", "1"}, {"cache.negative", "0s"}, {"ai.breaker", "false"}});
+  Rig rig(up, flags);
+  const std::string contents = R"({"contents":[{"parts":[{"text":"hi"}]}]})";
+  const auto as_chat = [&](Dialect dialect, const std::string& body) {
+    ChatRoute route = route_of(dialect);
+    if (dialect == Dialect::kGemini) route.model = "claude/claude-sonnet-4-5";
+    return ask(rig, route, body);
+  };
+  for (const auto& [status, told] : std::vector<std::pair<int, int>>{
+           {400, 400}, {401, 502}, {403, 502}, {404, 404}, {413, 413}, {429, 429}, {529, 503}}) {
+    next = json_reply(R"({"type":"error","error":{"type":"some_error","message":"m )" +
+                          std::to_string(status) + "\"}}",
+                      status);
+    if (status == 429) next.fields = {"Retry-After: 7"};
+    for (const Dialect dialect : {Dialect::kAnthropic, Dialect::kGemini}) {
+      SCOPED_TRACE(std::to_string(status) + " for " + std::string(dialect_name(dialect)));
+      const std::string body = dialect == Dialect::kGemini ? contents : anthropic_ask(false);
+      const MemorySink counted = count(rig, dialect, body);
+      EXPECT_EQ(counted.status, told) << counted.body;
+      const MemorySink chat = as_chat(dialect, body);
+      EXPECT_EQ(counted.status, chat.status);
+      EXPECT_EQ(counted.body, chat.body);
+      EXPECT_EQ(counted.header("retry-after"), status == 429 ? "7" : "");
+      // It was asked once, so the client's own tries multiply nothing.
+      EXPECT_EQ(counted.header("x-should-retry"), "");
+    }
+  }
+  for (const char* nonsense : {"{}", "[1", R"({"input_tokens":"many"})"}) {
+    next = json_reply(nonsense);
+    const MemorySink sink = count(rig, Dialect::kAnthropic, anthropic_ask(false));
+    EXPECT_EQ(sink.status, 502) << sink.body;
+    EXPECT_NE(sink.body.find("no number of tokens"), std::string::npos) << sink.body;
+  }
+  next = failing(Reply::End::kReset);
+  EXPECT_EQ(count(rig, Dialect::kAnthropic, anthropic_ask(false)).status, 502);
+  next = json_reply(R"({"input_tokens":12})");
+  const MemorySink good = count(rig, Dialect::kGemini, contents);
+  EXPECT_EQ(good.body, R"({"totalTokens":12})");
+  EXPECT_EQ(good.header("x-samplemind-estimated"), "");
+}
+
+TEST(Provider, MissingPathsAreForgottenInTime) {
+  using enum Dialect;
+  MissingPaths paths;
+  const SteadyTime start = SteadyTime() + std::chrono::hours(1);
+  EXPECT_FALSE(paths.has(kCompletions, "m", start));
+  paths.add(kCompletions, "m", start);
+  EXPECT_TRUE(paths.has(kCompletions, "m", start + MissingPaths::kKnown - std::chrono::seconds(1)));
+  EXPECT_FALSE(paths.has(kCompletions, "m", start + MissingPaths::kKnown));
+  EXPECT_FALSE(paths.has(kCompletions, "other", start));
+  EXPECT_FALSE(paths.has(kResponses, "m", start));
+  for (size_t i = 0; i < MissingPaths::kMax; ++i)
+    paths.add(kCompletions, "m" + std::to_string(i), start);
+  EXPECT_FALSE(paths.has(kCompletions, "m", start)) << "more than its maximum";
+  EXPECT_TRUE(paths.has(kCompletions, "m0", start));
 }
 
 TEST(Provider, EachHasItsOwnLimitsAndHttpVersion) {

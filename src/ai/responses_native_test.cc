@@ -152,6 +152,22 @@ TEST_F(NativeResponses, OtherServersAreAskedOnlyForWhatNoChatSays) {
   EXPECT_EQ(up.seen().size(), 2u);
 }
 
+// Servers that tell sounds and pictures apart are believed: they have prices of their own.
+TEST_F(NativeResponses, UsageTellsSoundsAndPictures) {
+  const auto answer =
+      make_answer_reader(Dialect::kResponses)
+          ->whole(
+              R"({"id":"r","object":"response","status":"completed","model":"m","output":[{"type":"message",)"
+              R"("role":"assistant","content":[{"type":"output_text","text":"yes"}]}],"usage":{)"
+              R"("input_tokens":90,"input_tokens_details":{"cached_tokens":10,"audio_tokens":30,)"
+              R"("image_tokens":20},"output_tokens":9,"output_tokens_details":{"audio_tokens":4}}})");
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(answer->usage.audio_input_tokens, 30);
+  EXPECT_EQ(answer->usage.image_input_tokens, 20);
+  EXPECT_EQ(answer->usage.audio_output_tokens, 4);
+  EXPECT_EQ(answer->usage.cached_input_tokens, 10);
+}
+
 TEST_F(NativeResponses, ReasoningOfOthersAndBackgroundStayHere) {
   const auto sent = rewrite_responses_request(
       R"({"model":"a","input":[{"type":"reasoning","id":"rs_1","summary":[]},{"type":"reasoning","id":"rs_2","summary":[],"encrypted_content":"anthropic:Eq"},)"

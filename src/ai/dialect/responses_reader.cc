@@ -23,7 +23,12 @@ Usage read_usage(const JsonValue& u) {
   usage.cached_input_tokens = std::min(token_count(input["cached_tokens"]), usage.input_tokens);
   usage.cache_write_tokens = std::min(token_count(input["cache_write_tokens"]),
                                       usage.input_tokens - usage.cached_input_tokens);
-  usage.reasoning_tokens = token_count(u["output_tokens_details"]["reasoning_tokens"]);
+  const JsonValue& output = u["output_tokens_details"];
+  usage.reasoning_tokens = token_count(output["reasoning_tokens"]);
+  // OpenAI's own responses do not tell sounds and pictures apart; other servers do, by these names.
+  usage.audio_input_tokens = token_count(input["audio_tokens"]);
+  usage.image_input_tokens = token_count(input["image_tokens"]);
+  usage.audio_output_tokens = token_count(output["audio_tokens"]);
   return usage;
 }
 

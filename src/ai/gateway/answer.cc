@@ -51,7 +51,7 @@ net::Task<void> fail(Failure f, Dialect dialect, ResponseSink& sink) {
     headers.set("x-samplemind-cache", cache_state_name(CacheState::kHitMemory));
     headers.set("age", std::to_string(f.age_ms / 1000));
   }
-  if (f.status >= 500 || f.spent) headers.set("x-should-retry", "false");
+  if ((f.status >= 500 && !f.once) || f.spent) headers.set("x-should-retry", "false");
   const std::string body = write_error(dialect, to_answer_error(f));
   (void)(co_await sink.respond(f.status, std::move(headers), body)).ok();
 }

@@ -65,6 +65,7 @@ struct Failure {
   std::optional<int64_t> retry_after_ms;
   int64_t age_ms = -1;  // repeated from the cache, so old; -1: fresh
   bool spent = false;   // our own tries are used up: the client's would multiply them
+  bool once = false;    // asked once: a client may try again itself
 };
 
 AnswerError to_answer_error(const Failure& f);

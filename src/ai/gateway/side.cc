@@ -13,6 +13,7 @@
 #include "ai/gateway/books.h"
 #include "ai/gateway/route_wishes.h"
 #include "ai/gateway/scope.h"
+#include "ai/provider/http.h"
 #include "net/http.h"
 
 namespace samplemind::ai {
@@ -24,14 +25,6 @@ Failure refused(const Error& e) {
           "invalid_request_error",
           "",
           e.message() + (e.hint().empty() ? "" : "; " + e.hint()),
-          {}};
-}
-Failure broken(const Error& e, const std::string& provider) {
-  const bool late = e.code() == ErrorCode::kDeadlineExceeded;
-  return {late ? 504 : 502,
-          late ? "timeout_error" : "upstream_error",
-          "",
-          e.message().starts_with(provider + ": ") ? e.message() : provider + ": " + e.message(),
           {}};
 }
 
@@ -76,8 +69,9 @@ net::Task<std::optional<Failure>> SideCalls::resolve(Plan& p, const CallContext&
   co_return co_await resolver_->resolve(p, wishes);
 }
 
-net::Task<Result<std::optional<int64_t>>> SideCalls::counted(const Plan& p,
-                                                             net::CancelToken cancel) {
+net::Task<std::optional<UpstreamError>> SideCalls::counted(const Plan& p, net::CancelToken cancel,
+                                                           std::optional<int64_t>& tokens) {
+  const std::string provider = p.provider->name();
   const ChatRequest& asked = *p.request;
   RawRequest raw;
   if (p.provider->dialect() == Dialect::kAnthropic) {
@@ -85,31 +79,37 @@ net::Task<Result<std::optional<int64_t>>> SideCalls::counted(const Plan& p,
     if (asked.dialect == Dialect::kAnthropic) {
       raw.body = rewrite_openai_request(asked.body, p.model, false);
     } else {
-      SM_CO_TRY(const std::string body, write_anthropic_request(asked, p.model, false));
-      raw.body = countable(body);
+      const auto body = write_anthropic_request(asked, p.model, false);
+      if (!body.ok()) co_return from_error(body.error(), provider);
+      raw.body = countable(*body);
     }
   } else if (p.provider->dialect() == Dialect::kGemini) {
-    SM_CO_TRY(std::string body, asked.dialect == Dialect::kGemini
-                                    ? Result<std::string>(asked.body)
-                                    : write_gemini_request(asked, p.model));
+    const auto body = asked.dialect == Dialect::kGemini ? Result<std::string>(asked.body)
+                                                        : write_gemini_request(asked, p.model);
+    if (!body.ok()) co_return from_error(body.error(), provider);
     raw.path = "/models/" + net::percent_encode(p.model) + ":countTokens";
-    const size_t brace = body.find('{');
+    const size_t brace = body->find('{');
     std::string named = "{\"model\":";
     append_json_string(named, "models/" + p.model);
-    if (top_level_members(body).empty()) {
+    if (top_level_members(*body).empty()) {
       named += '}';
     } else {
-      named += "," + body.substr(brace + 1);
+      named += "," + body->substr(brace + 1);
     }
     raw.body = "{\"generateContentRequest\":" + named + "}";
   } else {
-    co_return std::optional<int64_t>();
+    co_return std::nullopt;
   }
-  SM_CO_TRY(const RawAnswer answer, co_await p.provider->raw(*client_, std::move(raw), cancel));
-  if (answer.error) co_return Error(ErrorCode::kUpstream, answer.error->message);
-  SM_CO_TRY(const JsonValue v, JsonValue::parse(answer.body));
-  co_return p.provider->dialect() == Dialect::kGemini ? v["totalTokens"].integer()
-                                                      : v["input_tokens"].integer();
+  const auto answer = co_await p.provider->raw(*client_, std::move(raw), cancel);
+  if (!answer.ok()) co_return from_error(answer.error(), provider);
+  if (answer->error) co_return answer->error;
+  const auto v = JsonValue::parse(answer->body);
+  tokens = v.ok() ? (*v)[p.provider->dialect() == Dialect::kGemini ? "totalTokens" : "input_tokens"]
+                        .integer()
+                  : std::nullopt;
+  if (tokens) co_return std::nullopt;
+  const Error nonsense(ErrorCode::kUpstream, "its answer holds no number of tokens");
+  co_return from_error(nonsense, provider);
 }
 
 net::Task<void> SideCalls::count_tokens(CallContext context, ChatRoute route, std::string_view body,
@@ -139,11 +139,11 @@ net::Task<void> SideCalls::count_tokens(CallContext context, ChatRoute route, st
     co_await fail(std::move(*unresolved), route.dialect, sink);
     co_return;
   }
-  auto tokens = co_await counted(p, context.cancel);
-  if (!tokens.ok()) {
-    Failure failure = tokens.error().code() == ErrorCode::kInvalidArgument
-                          ? refused(tokens.error())
-                          : broken(tokens.error(), p.provider->name());
+  std::optional<int64_t> tokens;
+  if (auto error = co_await counted(p, context.cancel, tokens)) {
+    Failure failure = to_failure(*error);
+    failure.once = true;
+    sink.failed(failure);
     co_await fail(std::move(failure), route.dialect, sink);
     co_return;
   }
@@ -151,9 +151,9 @@ net::Task<void> SideCalls::count_tokens(CallContext context, ChatRoute route, st
   headers.add("content-type", "application/json");
   headers.add("x-samplemind-model", model_header(p.provider->name(), p.model));
   // About four bytes a token, which holds for English and for code.
-  if (!*tokens) headers.add("x-samplemind-estimated", "true");
+  if (!tokens) headers.add("x-samplemind-estimated", "true");
   const int64_t count =
-      tokens->value_or(static_cast<int64_t>(canonical_request(*p.request).size() / 4 + 1));
+      tokens.value_or(static_cast<int64_t>(canonical_request(*p.request).size() / 4 + 1));
   const std::string out = write_count(route.dialect, count);
   (void)(co_await sink.respond(200, std::move(headers), out)).ok();
 }

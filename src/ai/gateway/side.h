@@ -19,6 +19,7 @@ class SideCalls {
       : core_(&core), client_(&client), resolver_(&resolver) {}
 
   // Counted by the provider where it counts; else an estimate, which x-samplemind-estimated says.
+  // Asked once: a failure is told as a chat's, and the client may try again.
   net::Task<void> count_tokens(CallContext context, ChatRoute route, std::string_view body,
                                ResponseSink& sink);
   // A request that only Ollama understands; kUnavailable when it does not answer.
@@ -27,7 +28,9 @@ class SideCalls {
  private:
   // Finds the model and whether the caller may use it; counts against the caller's limits.
   net::Task<std::optional<Failure>> resolve(Plan& p, const CallContext& context);
-  net::Task<Result<std::optional<int64_t>>> counted(const Plan& p, net::CancelToken cancel);
+  // Why it was not counted. `tokens` stays empty where the provider does not count.
+  net::Task<std::optional<UpstreamError>> counted(const Plan& p, net::CancelToken cancel,
+                                                  std::optional<int64_t>& tokens);
 
   GatewayCore* core_;
   net::Client* client_;

@@ -130,6 +130,20 @@ UpstreamError from_failure(const AnswerError& f, std::string_view provider) {
   return u;
 }
 
+bool MissingPaths::has(Dialect dialect, std::string_view model, SteadyTime now) const {
+  return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& e) {
+    return e.dialect == dialect && e.model == model && now < e.until;
+  });
+}
+
+void MissingPaths::add(Dialect dialect, std::string_view model, SteadyTime now) {
+  std::erase_if(entries_, [&](const Entry& e) {
+    return now >= e.until || (e.dialect == dialect && e.model == model);
+  });
+  if (entries_.size() >= kMax) entries_.pop_front();
+  entries_.push_back({dialect, std::string(model), now + kKnown});
+}
+
 std::vector<std::string> names_in(const JsonValue& list, std::string_view member) {
   std::vector<std::string> names;
   for (const JsonValue& each : list.items()) {
@@ -260,8 +274,11 @@ net::Task<Result<RawAnswer>> HttpProvider::raw(net::Client& client, RawRequest r
 }
 
 net::Task<Result<std::unique_ptr<net::ClientResponse>>> HttpProvider::send_chat(
-    net::Client& client, const ChatRequest& asked, const CallOptions& options, const Target& to) {
-  SM_CO_TRY(std::string body, write_request(to, asked));
+    net::Client& client, const ChatRequest& asked, const CallOptions& options, Target& to) {
+  std::string body = std::move(to.written);
+  if (body.empty()) {
+    SM_CO_TRY(body, write_request(to, asked));
+  }
   net::ClientRequest r = request("POST", chat_path(to), std::move(body));
   r.total_timeout = std::min(r.total_timeout, options.total_timeout);
   r.first_byte_timeout = std::min(r.first_byte_timeout, options.total_timeout);
@@ -278,12 +295,17 @@ net::Task<std::optional<UpstreamError>> HttpProvider::chat(net::Client& client,
                                                            const ChatRequest& asked,
                                                            CallOptions options, ChatSink& sink) {
   Target to = target(asked, options);
-  auto sent = co_await send_chat(client, asked, options, to);
   // Many servers of OpenAI's dialect know its chat completions alone.
-  const bool other = to.dialect == Dialect::kCompletions || to.dialect == Dialect::kResponses;
-  if (other && sent.ok() && is_no_route((*sent)->status())) {
+  const Dialect meant = to.dialect;
+  const bool other = meant == Dialect::kCompletions || meant == Dialect::kResponses;
+  const SteadyTime now = system_clock().steady();
+  if (other && missing_.has(meant, to.model, now)) to.dialect = dialect();
+  auto sent = co_await send_chat(client, asked, options, to);
+  if (to.dialect != dialect() && other && sent.ok() && is_no_route((*sent)->status())) {
     to.dialect = dialect();
     sent = co_await send_chat(client, asked, options, to);
+    // A model that is not there is missing at both.
+    if (sent.ok() && !is_no_route((*sent)->status())) missing_.add(meant, to.model, now);
   }
   if (!sent.ok()) co_return from_error(sent.error(), name());
   net::ClientResponse& response = **sent;

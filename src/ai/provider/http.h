@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "ai/dialect/dialect.h"
 #include "ai/provider.h"
+#include "base/clock.h"
 #include "base/config.h"
 #include "base/json.h"
 #include "net/client.h"
@@ -27,6 +29,25 @@ UpstreamError from_status(int status, const net::Headers& headers, const std::st
                           std::string_view provider);
 // An error that came inside an answer that had begun well.
 UpstreamError from_failure(const AnswerError& failure, std::string_view provider);
+
+// Which models are not answered at which of a server's paths, so that it is not asked there each
+// time. For kKnown: servers learn.
+class MissingPaths {
+ public:
+  static constexpr std::chrono::minutes kKnown{10};
+  static constexpr size_t kMax = 256;  // the oldest goes
+
+  bool has(Dialect dialect, std::string_view model, SteadyTime now) const;
+  void add(Dialect dialect, std::string_view model, SteadyTime now);
+
+ private:
+  struct Entry {
+    Dialect dialect;
+    std::string model;
+    SteadyTime until;
+  };
+  std::deque<Entry> entries_;
+};
 
 class HttpProvider : public Provider {
  public:
@@ -78,7 +99,7 @@ class HttpProvider : public Provider {
   net::Task<Result<std::unique_ptr<net::ClientResponse>>> send_chat(net::Client& client,
                                                                     const ChatRequest& asked,
                                                                     const CallOptions& options,
-                                                                    const Target& to);
+                                                                    Target& to);
   net::Task<std::optional<UpstreamError>> read_stream(std::unique_ptr<net::ClientResponse> response,
                                                       std::unique_ptr<AnswerReader> reader,
                                                       Target target, ChatSink& sink);
@@ -87,6 +108,7 @@ class HttpProvider : public Provider {
     std::chrono::milliseconds first_byte{60000}, idle{30000}, total{600000};
   };
   Timeouts timeouts_;
+  MissingPaths missing_;
 };
 
 // The texts at `list`[i].`member`, such as the names in a list of models.

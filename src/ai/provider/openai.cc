@@ -52,8 +52,13 @@ class OpenAi final : public HttpProvider {
     t.dialect = asked.dialect == Dialect::kCompletions && goes_on ? asked.dialect : dialect();
     if (asked.dialect != Dialect::kResponses || responses_ == "chat") return t;
     // Servers like OpenAI's differ in how much of responses they know: only for what no chat says.
-    const bool as_responses = t.official || responses_ == "always" || !write_request(t, asked).ok();
-    if (as_responses) t.dialect = Dialect::kResponses;
+    if (!t.official && responses_ != "always") {
+      if (auto chat = write_request(t, asked); chat.ok()) {
+        t.written = std::move(*chat);
+        return t;
+      }
+    }
+    t.dialect = Dialect::kResponses;
     return t;
   }
   std::string chat_path(const Target& t) const override {
