@@ -47,6 +47,18 @@ std::vector<ConfigKey> config_keys() {
        "Models that are loaded into memory when the service starts, so that the first question "
        "need not wait for it"},
       {"ai.ollama.first_byte_timeout", kDurationMs, "5m", "A cold model may take minutes to load"},
+      {"ai.endpoints.*.provider", kString, "",
+       "Whose dialect an endpoint speaks: openai (when not said), anthropic, gemini, ollama"},
+      {"ai.endpoints.*.url", kString, "",
+       "Another address where that provider's models answer: [ai.endpoints.lab] url = "
+       "\"http://lab:8000/v1\""},
+      {"ai.endpoints.*.api_key", kString, "", "Its key", {}, true},
+      {"ai.endpoints.*.key_env", kString, "", "The environment variable that holds its key"},
+      {"ai.endpoints.*.weight", kNumber, "",
+       "Its share of the provider's requests beside the others', 1 when not said; 0: only when "
+       "they fail"},
+      {"ai.endpoints.*.models", kStringList, "",
+       "The only models it is asked for; when not said: those it lists"},
       {"ai.order", kStringList, "ollama,gemini,anthropic,openai",
        "Which provider 'auto' tries first"},
       {"ai.idle_timeout", kDurationMs, "30s", "The longest pause within an answer"},
@@ -158,6 +170,9 @@ std::vector<ConfigKey> config_keys() {
     keys.push_back({own + "http", kString, "auto",
                     "auto: HTTP/2 where its TLS offers it, HTTP/1.1 on clear text; 1: only "
                     "HTTP/1.1; 2: only HTTP/2, on clear text without asking first"});
+    keys.push_back({own + "weight", kNumber, "1",
+                    "The share of requests of its first address beside those of [ai.endpoints]; 0: "
+                    "only when they fail"});
     keys.push_back({own + "idle_timeout", kDurationMs, "",
                     "The longest pause within its answer; empty: ai.idle_timeout"});
     keys.push_back({own + "total_timeout", kDurationMs, "",

@@ -1,5 +1,7 @@
 #include "ai/gateway.h"
 
+#include <algorithm>
+#include <set>
 #include <variant>
 
 #include "ai/facts.h"
@@ -213,8 +215,8 @@ class Shard final : public GatewayShard {
     for (const Candidate& c : p.candidates) {
       const int64_t output = reserved_output_tokens(p, c, core_->books_->prices);
       report.candidates.push_back(
-          {c.id(), core_->books_->prices.estimate(c.provider->name(), c.model, p.facts.input_tokens,
-                                                  output)});
+          {c.place(), core_->books_->prices.estimate(c.provider->name(), c.model,
+                                                     p.facts.input_tokens, output)});
     }
     report.skipped = p.skipped;
     co_return report;
@@ -222,11 +224,15 @@ class Shard final : public GatewayShard {
 
   net::Task<std::vector<ModelInfo>> models() override {
     std::vector<ModelInfo> all;
+    std::set<std::string> seen;  // at another endpoint
     for (const auto& provider : resolver_.providers()) {
       if (!provider->configured()) continue;
       auto list = co_await provider->models(*client_);
       if (!list.ok()) continue;
+      const std::vector<std::string>& only = provider->only_models();
       for (ModelInfo& m : *list) {
+        if (!only.empty() && std::find(only.begin(), only.end(), m.name) == only.end()) continue;
+        if (!seen.insert(m.provider + "/" + m.name).second) continue;
         if (const auto price = core_->books_->prices.price(m.provider, m.name)) {
           m.input_usd_per_million = price->input;
           m.output_usd_per_million = price->output;

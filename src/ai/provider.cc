@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <ctime>
+#include <map>
 
 namespace samplemind::ai {
 
@@ -19,16 +20,20 @@ net::Task<Result<void>> Provider::load(net::Client&, std::string model, net::Can
 
 std::vector<std::unique_ptr<Provider>> make_providers(const Config& config) {
   std::vector<std::unique_ptr<Provider>> list;
-  list.push_back(make_ollama(config));
-  list.push_back(make_gemini(config));
-  list.push_back(make_anthropic(config));
-  list.push_back(make_openai(config));
+  auto endpoints = read_endpoints(config);
+  SM_ASSERT(endpoints.ok());
+  std::map<std::string, std::string> identities;
+  for (EndpointSettings& each : *endpoints) {
+    const std::string name = each.provider;
+    const auto make = name == "ollama"      ? make_ollama
+                      : name == "gemini"    ? make_gemini
+                      : name == "anthropic" ? make_anthropic
+                                            : make_openai;
+    list.push_back(make(config, std::move(each)));
+    const auto first = identities.try_emplace(name, name + " " + list.back()->endpoint()).first;
+    list.back()->set_identity(first->second);
+  }
   return list;
-}
-
-std::string_view provider_name(std::string_view name) {
-  if (name == "claude") return "anthropic";
-  return name == "google" ? "gemini" : name;
 }
 
 std::optional<int64_t> parse_retry_after_ms(std::string_view value, int64_t now_unix_s) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ai/chat.h"
+#include "ai/endpoints.h"
 #include "ai/request.h"
 #include "base/config.h"
 #include "base/result.h"
@@ -90,14 +91,26 @@ struct PullProgress {
 
 class Provider {
  public:
+  explicit Provider(EndpointSettings settings) : settings_(std::move(settings)) {}
   virtual ~Provider() = default;
-  virtual std::string name() const = 0;
+  // Of the provider that it is an endpoint of: what models, prices and keys go by.
+  const std::string& name() const { return settings_.provider; }
+  // Its own, which messages and routes go by: the provider's for the first.
+  const std::string& label() const { return settings_.name; }
+  double weight() const { return settings_.weight; }
+  const std::vector<std::string>& only_models() const { return settings_.models; }
   virtual bool configured() const = 0;
   virtual bool local() const = 0;
   virtual Dialect dialect() const = 0;  // of its chats
 
-  // What tells this server from others that have models of the same names: "api.openai.com/v1".
+  // Where it is: "api.openai.com/v1".
   virtual std::string endpoint() const = 0;
+  // Whether what is sent there stays on this machine: by the address, not by the provider's name.
+  virtual bool on_this_machine() const = 0;
+  // What tells its models from others of the same names. The endpoints of a provider share that of
+  // the first: "openai api.openai.com/v1".
+  const std::string& identity() const { return identity_; }
+  void set_identity(std::string identity) { identity_ = std::move(identity); }
 
   // One try. Nothing when the answer came whole: every byte, the terminal marker, a finish reason.
   // A stream that ends before its marker, stalls or holds nonsense is an error, also after pieces
@@ -119,16 +132,20 @@ class Provider {
   // Ollama only; others refuse. Ends once the model is in memory, which may take minutes.
   virtual net::Task<Result<void>> load(net::Client& client, std::string model,
                                        net::CancelToken cancel);
+
+ protected:
+  const EndpointSettings settings_;
+
+ private:
+  std::string identity_;
 };
 
-std::unique_ptr<Provider> make_ollama(const Config& config);
-std::unique_ptr<Provider> make_openai(const Config& config);
-std::unique_ptr<Provider> make_anthropic(const Config& config);
-std::unique_ptr<Provider> make_gemini(const Config& config);
-// Those of the configuration, in the order in which they are named when a model is looked for.
+std::unique_ptr<Provider> make_ollama(const Config& config, EndpointSettings settings);
+std::unique_ptr<Provider> make_openai(const Config& config, EndpointSettings settings);
+std::unique_ptr<Provider> make_anthropic(const Config& config, EndpointSettings settings);
+std::unique_ptr<Provider> make_gemini(const Config& config, EndpointSettings settings);
+// One for each endpoint, in the order of read_endpoints(), which has found nothing wrong.
 std::vector<std::unique_ptr<Provider>> make_providers(const Config& config);
-// "claude" and "google" are other names for anthropic and gemini.
-std::string_view provider_name(std::string_view name);
 
 // Milliseconds of a Retry-After value: seconds, or an HTTP date against `now_unix_s`. Nothing when
 // it is neither.

@@ -118,6 +118,9 @@ TEST(Routing, AFailureBeforeContentGoesToTheNext) {
   EXPECT_EQ(two.local.chats(), 2) << "one retry, then the next";
   EXPECT_EQ(two.hosted.chats(), 1);
   EXPECT_EQ(two.sum(&UsageEntry::tries), 3);
+  const std::string route = s.header("x-samplemind-route");
+  EXPECT_TRUE(route.starts_with("openai/gpt-4o-mini (")) << route;
+  EXPECT_NE(route.find("; first ollama: broken"), std::string::npos) << route;
   // It is kept under the model that gave it, never under the one that was meant.
   EXPECT_EQ(two.chat(asking("openai/gpt-4o-mini", "how long is a bar")).cache(), "hit-memory");
   EXPECT_EQ(two.chat(asking("ollama/tiny:latest", "how long is a bar")).status, 502);

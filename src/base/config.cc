@@ -137,10 +137,31 @@ void flatten(const toml::table& table, const std::string& prefix, std::vector<Fo
   }
 }
 
+bool is_pattern(const ConfigKey& key) {
+  return key.name.find(".*.") != std::string::npos;
+}
+
+// "ai.endpoints.lab.url" fits "ai.endpoints.*.url".
+bool fits(std::string_view pattern, std::string_view name) {
+  for (;;) {
+    const size_t p = std::min(pattern.find('.'), pattern.size());
+    const size_t n = std::min(name.find('.'), name.size());
+    if (n == 0 || (pattern.substr(0, p) != "*" && pattern.substr(0, p) != name.substr(0, n)))
+      return false;
+    if (p == pattern.size() || n == name.size()) return p == pattern.size() && n == name.size();
+    pattern.remove_prefix(p + 1);
+    name.remove_prefix(n + 1);
+  }
+}
+
 }  // namespace
 
 const ConfigKey* Config::declared(std::string_view name) const {
   for (const ConfigKey& key : keys_) {
+    if (is_pattern(key)) {
+      if (fits(key.name, name)) return &key;
+      continue;
+    }
     if (key.name == name && !key.open_table) return &key;
     if (key.open_table && name.size() > key.name.size() + 1 && name.starts_with(key.name) &&
         name[key.name.size()] == '.')
@@ -177,7 +198,7 @@ Result<Config> Config::load(std::vector<ConfigKey> keys, const fs::path& file, b
   config.file_ = file;
   for (const ConfigKey& key : config.keys_) {
     SM_ASSERT(valid(key.type, key.default_value));
-    if (!key.open_table) config.values_[key.name] = Value{key.default_value};
+    if (!key.open_table && !is_pattern(key)) config.values_[key.name] = Value{key.default_value};
   }
 
   std::error_code ignored;
@@ -217,7 +238,7 @@ Result<Config> Config::load(std::vector<ConfigKey> keys, const fs::path& file, b
   }
 
   for (const ConfigKey& key : std::vector<ConfigKey>(config.keys_)) {
-    if (key.open_table) continue;
+    if (key.open_table || is_pattern(key)) continue;
     std::vector<std::string> variables{env_name(key.name)};
     variables.insert(variables.end(), key.env.begin(), key.env.end());
     for (const std::string& variable : variables) {
@@ -297,6 +318,11 @@ std::vector<Config::Entry> Config::entries() const {
     const auto add = [&](const std::string& name, const Value& v) {
       list.push_back({name, v.text, v.source, v.origin, key.secret, key.description});
     };
+    if (is_pattern(key)) {
+      for (const auto& [name, value] : values_)
+        if (fits(key.name, name)) add(name, value);
+      continue;
+    }
     if (!key.open_table) {
       add(key.name, values_.at(key.name));
       continue;

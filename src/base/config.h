@@ -19,7 +19,9 @@ namespace samplemind {
 enum class ConfigType { kString, kInteger, kNumber, kBool, kStringList, kDurationMs, kBytes };
 
 struct ConfigKey {
-  std::string name;  // dotted, as in the file: "server.port"
+  // Dotted, as in the file: "server.port". A part that is "*" stands for a name that the user
+  // chooses, "ai.endpoints.*.url": such keys have no default and no environment variable.
+  std::string name;
   ConfigType type = ConfigType::kString;
   std::string default_value;  // as text: "8000", "true", "a,b", "5s", "256MiB"; empty: unset
   std::string description;    // one line
@@ -52,7 +54,7 @@ class Config {
   int64_t duration_ms(std::string_view name) const;
   uint64_t bytes(std::string_view name) const;
   bool is_set(std::string_view name) const;  // has a value that is not empty
-  // The members of an open table, by name.
+  // The members of an open table, by name; of what is above a "*", by "NAME.member".
   std::map<std::string, std::string> table(std::string_view name) const;
 
   struct Entry {

@@ -18,6 +18,9 @@ std::vector<ConfigKey> keys() {
       {"ai.models", ConfigType::kStringList, "a,b", "Models."},
       {"ai.openai.api_key", ConfigType::kString, "", "Key.", {"OPENAI_API_KEY_FOR_TEST"}, true},
       {"ai.aliases", ConfigType::kString, "", "Aliases.", {}, false, true},
+      {"ai.endpoints.*.url", ConfigType::kString, "", "Address."},
+      {"ai.endpoints.*.api_key", ConfigType::kString, "", "Key.", {}, true},
+      {"ai.endpoints.*.weight", ConfigType::kNumber, "", "Share."},
   };
 }
 
@@ -50,6 +53,29 @@ TEST_F(ConfigTest, RisingOrder) {
   EXPECT_EQ(c->table("ai.aliases").at("fast"), "ollama/x");
   EXPECT_EQ(c->entries()[0].origin, "--port");
   EXPECT_EQ(c->entries()[1].origin, "$SAMPLEMIND_SERVER_HOST");
+}
+
+TEST_F(ConfigTest, NamesOfTheUsersHaveTypedMembers) {
+  write(
+      "[ai.endpoints.lab]\nurl = \"http://lab/v1\"\napi_key = \"sk-lab-0123456789\"\nweight = 2\n");
+  const auto c = load({{"ai.endpoints.den.url", "http://den/v1"}});
+  ASSERT_TRUE(c.ok()) << c.error().message();
+  const auto members = c->table("ai.endpoints");
+  EXPECT_EQ(members.size(), 4u);
+  EXPECT_EQ(members.at("lab.url"), "http://lab/v1");
+  EXPECT_EQ(members.at("den.url"), "http://den/v1");
+  EXPECT_EQ(c->number("ai.endpoints.lab.weight"), 2);
+  for (const Config::Entry& e : c->entries()) {
+    EXPECT_EQ(e.secret, e.name.ends_with("api_key")) << e.name;
+    EXPECT_EQ(e.name.find('*'), std::string::npos);
+  }
+  EXPECT_FALSE(load({{"ai.endpoints.lab.weight", "much"}}).ok());
+  EXPECT_FALSE(load({{"ai.endpoints.lab.adress", "x"}}).ok());
+  EXPECT_FALSE(load({{"ai.endpoints.url", "x"}}).ok());
+  EXPECT_FALSE(load({{"ai.endpoints..url", "x"}}).ok());
+  // A key in a file that others can read.
+  write("[ai.endpoints.lab]\napi_key = \"sk-lab-0123456789\"\n", 0644);
+  EXPECT_EQ(load().error().code(), ErrorCode::kPermissionDenied);
 }
 
 TEST_F(ConfigTest, UnknownKeyNamesTheNearest) {

@@ -21,6 +21,7 @@ net::Headers answer_headers(const Plan& p, const Flight& flight, CacheState stat
   if (p.use_cache) headers.add("x-samplemind-cache-key", p.key.hex());
   headers.add("x-samplemind-model",
               model_header(flight.provider, flight.model.empty() ? p.model : flight.model));
+  if (!flight.route.empty()) headers.add("x-samplemind-route", flight.route);
   if (p.form.stream) {
     headers.add("cache-control", "no-cache");
     headers.add("x-accel-buffering", "no");

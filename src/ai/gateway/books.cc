@@ -83,7 +83,8 @@ Result<std::unique_ptr<Books>> Books::open(const Config& config, const fs::path&
     SM_TRY(text, read_file(file, kRoutesFileMax));
   }
   std::vector<std::string> providers;
-  for (const auto& provider : make_providers(config)) providers.push_back(provider->name());
+  SM_TRY(const std::vector<EndpointSettings> endpoints, read_endpoints(config));
+  for (const EndpointSettings& each : endpoints) providers.push_back(each.name);
   SM_TRY(books->routes,
          RouteTable::load(text, file.string(), config.table("ai.aliases"), providers));
   for (const Config::Entry& e : config.entries()) {

@@ -179,7 +179,7 @@ net::Task<void> Caller::hold(FlightPtr flight) {
 
 std::shared_ptr<ModelHealth> Caller::health_of(const Plan& p) {
   if (health_.size() >= kModelsKnownMax) health_.clear();
-  std::shared_ptr<ModelHealth>& health = health_[p.provider->name() + " " + p.model];
+  std::shared_ptr<ModelHealth>& health = health_[p.provider->label() + " " + p.model];
   if (!health) health = std::make_shared<ModelHealth>();
   return health;
 }
@@ -218,7 +218,8 @@ net::Task<std::optional<UpstreamError>> Caller::race(FlightPtr flight, const Pla
   second->event = event;
   first->other = second.get();
   second->other = first.get();
-  tasks_.start(run_try(flight, p.provider, p.request, std::move(options), second));
+  tasks_.start(run_try(flight, p.twin != nullptr ? p.twin : p.provider, p.request,
+                       std::move(options), second));
   // Until the one that has won is done, or both are.
   while (!(first->done && second->done) && !(*winner != nullptr && (*winner)->done))
     co_await event->wait();

@@ -161,7 +161,8 @@ Result<std::shared_ptr<Gateway>> Gateway::create(const Config& config,
     auto read = read_file(config.string("ai.ca_file"), 16u << 20);
     if (!read.ok()) return std::move(read).error().with_context("ai.ca_file");
   }
-  const std::vector<std::string> providers{"ollama", "gemini", "anthropic", "openai"};
+  SM_CHECK_OK(read_endpoints(config));
+  const std::vector<std::string> providers(kProviders.begin(), kProviders.end());
   for (const std::string& name : config.list("ai.order")) {
     if (std::find(providers.begin(), providers.end(), provider_name(name)) != providers.end())
       continue;

@@ -25,6 +25,11 @@ bool worth_another_try(const UpstreamError& e) {
   return e.status >= 500 || e.status == 429 || e.status == 408;
 }
 
+// At another endpoint.
+bool another_may_have(const UpstreamError& e) {
+  return worth_another_try(e) || e.status == 404;
+}
+
 // `total` in as many parts as there are texts, by their lengths; the parts add up to it.
 std::vector<int64_t> shares(int64_t total, const std::vector<size_t>& sizes) {
   size_t all = 0;
@@ -98,6 +103,7 @@ net::Task<std::optional<Failure>> Embeddings::prepare(Job& job, const CallContex
   named->model = job.request.model;
   p.request = std::move(named);
   p.facts.input_tokens = estimate_tokens(redacted);
+  p.facts.conversation = redacted.substr(0, 512);
   if (auto refused = books.guard(p.facts.input_tokens, redacted)) co_return std::move(*refused);
   p.tenant = context.tenant;
   p.key_holder = context.key;
@@ -110,11 +116,10 @@ net::Task<std::optional<Failure>> Embeddings::prepare(Job& job, const CallContex
   p.only_if_cached = wishes.only_if_cached;
   p.max_age_ms = wishes.max_age_ms;
   p.ttl_ms = wishes.ttl_ms > 0 ? wishes.ttl_ms : core_.ttl_ms_of(p.provider->name(), p.model);
-  const std::string provider = p.provider->name() + " " + p.provider->endpoint();
   FingerprintScope scope;
   scope.tenant = p.tenant;
   scope.cache_namespace = wishes.cache_namespace;
-  scope.provider = provider;
+  scope.provider = p.provider->identity();
   scope.model = p.model;
   std::unordered_map<std::string_view, size_t> known;
   for (const std::string& text : job.request.inputs) {
@@ -169,14 +174,18 @@ net::Task<std::variant<EmbedAnswer, Failure>> Embeddings::ask(Job& job,
   used.model = p.model;
   std::optional<UpstreamError> error;
   std::string body;
+  std::vector<Provider*> endpoints;
+  for (const Candidate& c : p.candidates)
+    if (c.twin_of(p.candidates.front())) endpoints.push_back(c.provider);
   for (int64_t attempt = 1;; ++attempt) {
+    Provider& endpoint = *endpoints[static_cast<size_t>(attempt - 1) % endpoints.size()];
     error.reset();
     core_.upstream_calls.add();
     ++used.tries;
     RawRequest raw;
     raw.path = call->path;
     raw.body = call->body;
-    auto sent = co_await p.provider->raw(client_, std::move(raw), job.cancel);
+    auto sent = co_await endpoint.raw(client_, std::move(raw), job.cancel);
     if (sent.ok() && !sent->error) {
       body = std::move(sent->body);
       break;
@@ -189,12 +198,16 @@ net::Task<std::variant<EmbedAnswer, Failure>> Embeddings::ask(Job& job,
       error.emplace();
       error->status = late ? 504 : 502;
       error->type = late ? "timeout_error" : "upstream_error";
-      error->message = provider + ": " + sent.error().message();
+      error->message = endpoint.label() + ": " + sent.error().message();
     }
-    if (attempt >= core_.settings.attempts || job.cancel.cancelled() ||
-        !worth_another_try(*error) || error->retry_after_ms.value_or(0) > kRetryAfterMaxMs)
+    const bool another = attempt < static_cast<int64_t>(endpoints.size());  // not asked yet
+    if (job.cancel.cancelled() ||
+        (another ? !another_may_have(*error)
+                 : attempt >= core_.settings.attempts || !worth_another_try(*error) ||
+                       error->retry_after_ms.value_or(0) > kRetryAfterMaxMs))
       break;
     books.retries.add();
+    if (another) continue;
     const std::chrono::milliseconds pause(
         retry_pause_ms(random_, core_.settings.backoff_ms, attempt, error->retry_after_ms));
     (void)co_await loop_.sleep_for(pause, job.cancel);

@@ -35,7 +35,7 @@ class Flight final : public ChatSink {
   void remove_remote(uint64_t id);
   bool wanted() const { return !followers.empty() || !remotes.empty(); }
 
-  uint64_t id = 0;  // in the table of flights
+  uint64_t id = 0;              // in the table of flights
   std::string provider, model;  // who answers
   std::string route;            // how it came to that, when the first did not
   int tries = 0;

@@ -27,7 +27,7 @@ UpstreamError paused_error(const Plan& p, std::chrono::milliseconds wait) {
   e.status = 503;
   e.code = "upstream_paused";
   e.retry_after_ms = std::max<int64_t>(1, wait.count());
-  e.message = p.provider->name() + ": '" + p.model +
+  e.message = p.provider->label() + ": '" + p.model +
               "' failed too often lately and is asked again in " +
               std::to_string((*e.retry_after_ms + 999) / 1000) + " s";
   return e;
@@ -62,6 +62,15 @@ bool too_long(const UpstreamError& e) {
 bool filtered(const UpstreamError& e) {
   return holds(e.code, "content_filter") || holds(e.code, "content_policy") ||
          holds(e.code, "safety");
+}
+
+// Whether another endpoint for the same model may be asked.
+bool may_go_to_twin(const UpstreamError& e) {
+  const bool ours =
+      e.code == "cancelled" || e.code == "budget_exceeded" || e.code == "price_unknown";
+  if (ours || filtered(e)) return false;
+  return e.status >= 500 || e.status == 408 || e.status == 409 || e.status == 429 ||
+         e.status == 404;
 }
 
 // Whether another model may be asked after this failure of the `at`th.
@@ -110,7 +119,7 @@ net::Task<std::optional<UpstreamError>> Caller::ask_model(FlightPtr flight, cons
                                                           size_t others, SteadyTime begin) {
   const std::shared_ptr<ModelHealth> health = health_of(p);
   Books& books = *core_->books_;
-  const std::string id = p.provider->name() + "/" + p.model;
+  const std::string id = p.provider->label() + "/" + p.model;
   SteadyTime try_begin = core_->clock.steady();
   flight->on_content = [this, begin, &try_begin, health, &books, &id] {
     const SteadyTime now = core_->clock.steady();
@@ -119,8 +128,10 @@ net::Task<std::optional<UpstreamError>> Caller::ask_model(FlightPtr flight, cons
     health->first_content.add(now - try_begin);
   };
   retries_of(flight->provider).earn(begin);
+  // Another endpoint for the same model is better than a pause here.
+  const int64_t before_next = p.twin != nullptr ? 1 : kTriesBeforeNext;
   const int64_t attempts_max =
-      others > 0 ? std::min(core_->settings.attempts, kTriesBeforeNext) : core_->settings.attempts;
+      others > 0 ? std::min(core_->settings.attempts, before_next) : core_->settings.attempts;
   std::optional<UpstreamError> error;
   for (int64_t attempt = 1;; ++attempt) {
     try_begin = core_->clock.steady();
@@ -203,11 +214,14 @@ net::Task<void> Caller::fly(FlightPtr flight, Plan p) {
   std::string long_for;
   for (size_t at = 0; at < p.candidates.size(); ++at) {
     const Candidate& c = p.candidates[at];
+    const bool twin_next = at + 1 < p.candidates.size() && p.candidates[at + 1].twin_of(c);
     if (at > 0) {
+      // What one endpoint says of the request, all of them would.
+      if (c.twin_of(p.candidates[at - 1]) && !may_go_to_twin(*error)) continue;
       const ModelTraits* traits = books.prices.traits(c.provider->name(), c.model);
       if (context_needed > 0 && traits != nullptr && traits->context_tokens > 0 &&
           traits->context_tokens <= context_needed) {
-        chain += "; " + c.id() + ": takes no more than " + long_for;
+        chain += "; " + c.place() + ": takes no more than " + long_for;
         continue;
       }
       flight->restart();
@@ -215,6 +229,11 @@ net::Task<void> Caller::fly(FlightPtr flight, Plan p) {
     }
     p.provider = c.provider;
     p.model = c.model;
+    if (first_error) {
+      // Known before its first byte, so that the client is told as well.
+      flight->route = c.place() + " (" + p.why + "; first " + first_error->message + chain + ")";
+    }
+    p.twin = twin_next ? p.candidates[at + 1].provider : nullptr;
     flight->provider = c.provider->name();
     flight->model = c.model;
     const int tries_before = flight->tries;
@@ -243,22 +262,20 @@ net::Task<void> Caller::fly(FlightPtr flight, Plan p) {
       first_error = error;
       long_for = long_for.empty() ? c.id() : long_for;
     } else {
-      chain += "; " + c.id() + ": " + error->message;
+      chain += "; " + c.place() + ": " + error->message;
       if (!first_error->retry_after_ms) first_error->retry_after_ms = error->retry_after_ms;
     }
-    if (at + 1 == p.candidates.size() || !may_go_on(*error, at) ||
+    const bool goes_on = (twin_next && may_go_to_twin(*error)) || may_go_on(*error, at);
+    if (at + 1 == p.candidates.size() || !goes_on ||
         flight->tries >= core_->settings.attempts_total || left_ms(begin) <= 1)
       break;
-    log::info("route next", {{"from", c.id()},
-                             {"to", p.candidates[at + 1].id()},
+    log::info("route next", {{"from", c.place()},
+                             {"to", p.candidates[at + 1].place()},
                              {"status", error->status},
                              {"error", error->code}});
   }
-  if (!error && first_error) {
-    flight->route = flight->provider + "/" + flight->model + " (" + p.why + "; first " +
-                    first_error->message + chain + ")";
-    p.key = key_of(p, *p.provider, p.model);
-  }
+  if (!error && first_error) p.key = key_of(p, *p.provider, p.model);
+  if (error && !flight->content) flight->route.clear();
   if (error && first_error && !flight->content) {
     // The first is the one that was meant; the others only stood in.
     error = first_error;
@@ -282,7 +299,7 @@ net::Task<void> Caller::fly(FlightPtr flight, Plan p) {
                                   {"error", error->message}});
   }
   if (error && p.use_cache && core_->settings.negative_ms > 0 && NegativeCache::lasting(*error) &&
-      p.candidates.size() == 1)
+      one_model(p))
     core_->negative.put(p.key, *error, core_->clock.unix_ms(), core_->settings.negative_ms);
   forget(p.flight_key, flight);
   std::unique_ptr<net::ClientResponse> tail = std::move(flight->tail);

@@ -4,17 +4,22 @@
 
 namespace samplemind::ai {
 
-Digest key_of(const Plan& p, const Provider& provider_in, std::string_view model) {
+bool one_model(const Plan& p) {
+  for (const Candidate& c : p.candidates)
+    if (!c.twin_of(p.candidates.front())) return false;
+  return true;
+}
+
+Digest key_of(const Plan& p, const Provider& provider, std::string_view model) {
   FingerprintScope scope;
-  const std::string provider = provider_in.name() + " " + provider_in.endpoint();
   scope.tenant = p.tenant;
   scope.cache_namespace = p.cache_namespace;
-  scope.provider = provider;
+  scope.provider = provider.identity();
   scope.model = model;
   scope.headers = p.scope_headers;
   std::string request = canonical_request(*p.request);
   // A prompt that a model goes on with is no message that it answers; elsewhere it becomes one.
-  if (p.request->dialect == Dialect::kCompletions && provider_in.dialect() == Dialect::kOpenAi)
+  if (p.request->dialect == Dialect::kCompletions && provider.dialect() == Dialect::kOpenAi)
     request += "completion";
   return fingerprint_canonical(scope, request);
 }

@@ -22,6 +22,11 @@ struct Candidate {
   std::string model;
   std::string why;  // the rule that named it
   std::string id() const { return provider->name() + "/" + model; }
+  std::string place() const { return provider->label() + "/" + model; }
+  // Another endpoint for the same model.
+  bool twin_of(const Candidate& c) const {
+    return provider->name() == c.provider->name() && model == c.model;
+  }
 };
 
 struct Plan {
@@ -31,6 +36,7 @@ struct Plan {
   // whose turn it is.
   std::vector<Candidate> candidates;
   Provider* provider = nullptr;
+  Provider* twin = nullptr;  // where the same model answers as well, when that is who comes next
   std::string model;
   RequestFacts facts;
   std::string rule, why;             // how it was routed
@@ -54,6 +60,9 @@ struct Plan {
   std::string cache_namespace;
   std::string note;  // why the cache is not used
 };
+
+// Whether all its candidates are endpoints for one model.
+bool one_model(const Plan& p);
 
 // The key of this request's answer by `provider`'s `model`.
 Digest key_of(const Plan& p, const Provider& provider, std::string_view model);

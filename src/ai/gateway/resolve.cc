@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "ai/facts.h"
 #include "ai/gateway/books.h"
@@ -34,11 +35,12 @@ std::string close_names(const std::string& asked, const std::vector<std::string>
   return out;
 }
 
-// Whether what is sent there stays on this machine: by the address, not by the provider's name.
-bool stays_here(const Provider& provider) {
-  const auto url = net::Url::parse("http://" + provider.endpoint());
-  return url.ok() &&
-         (url->host == "localhost" || url->host == "::1" || url->host.starts_with("127."));
+// Some list dated names only: "claude-sonnet-4-5" is "claude-sonnet-4-5-20250929".
+bool lists(const std::vector<std::string>& names, std::string_view model) {
+  return std::any_of(names.begin(), names.end(), [model](std::string_view n) {
+    return n == model || (n.starts_with(model) && (n.substr(model.size()) == ":latest" ||
+                                                   n.substr(model.size()).starts_with("-2")));
+  });
 }
 
 // Ollama does not list what its models can take; their names tell.
@@ -59,6 +61,10 @@ void note(Plan& p, const std::string& name, const std::string& why) {
 Resolver::Resolver(const GatewayCore& core, net::Loop& loop, net::Client& client)
     : core_(&core), client_(&client), tasks_(loop) {
   providers_ = make_providers(core_->config);
+  std::map<std::string, std::vector<Provider*>> all;
+  for (const auto& each : providers_) all[each->name()].push_back(each.get());
+  for (auto& [name, endpoints] : all)
+    if (endpoints.size() > 1) pools_[name] = std::move(endpoints);
   for (const Config::Entry& e : core_->config.entries()) {
     constexpr std::string_view kEnd = ".default_model";
     if (e.name.starts_with("ai.") && e.name.ends_with(kEnd))
@@ -69,16 +75,84 @@ Resolver::Resolver(const GatewayCore& core, net::Loop& loop, net::Client& client
 
 Provider* Resolver::provider_named(std::string_view name) {
   name = provider_name(name);
+  Provider* found = nullptr;
   for (const auto& p : providers_) {
-    if (p->name() == name) return p.get();
+    if (alone(*p, name)) return p.get();
+    if (p->name() == name && (found == nullptr || (!found->configured() && p->configured())))
+      found = p.get();
   }
-  return nullptr;
+  return found;
+}
+
+bool Resolver::pooled(const Provider& provider) const {
+  return !pools_.empty() && pools_.contains(provider.name());
+}
+
+std::vector<Provider*> Resolver::endpoints(const Plan& p, Provider& provider,
+                                           const std::string& model, bool alone) {
+  if (alone || !pooled(provider)) return {&provider};
+  struct Turn {
+    int rank;
+    double score;
+    Provider* endpoint;
+  };
+  std::vector<Turn> turns;
+  const std::string seed = p.tenant + "\n" + p.facts.conversation + "\n";
+  const SteadyTime now = core_->clock.steady();
+  for (Provider* each : pools_.at(provider.name())) {
+    if (!each->configured()) continue;
+    const std::vector<std::string>& only = each->only_models();
+    const List& list = lists_[each->label()];
+    int rank = 0;
+    if (!only.empty() || list.problem.empty()) {
+      if (!lists(only.empty() ? list.names : only, model)) rank = 4;
+    } else {
+      rank = 2;
+    }
+    if (rank == 0 && core_->books_->measured.failing(each->label() + "/" + model, now)) rank = 1;
+    // Weighted rendezvous hashing (Schindelhauer and Schomaker, 2005): a conversation keeps its
+    // endpoint, also when others come and go, and the prompt cache there keeps it.
+    const double u =
+        (static_cast<double>(blake3(seed + each->label()).prefix64() >> 11) + 0.5) * 0x1p-53;
+    const double score = each->weight() > 0 ? -std::log(u) / each->weight() : HUGE_VAL;
+    if (rank < 4 && each->weight() <= 0) ++rank;
+    turns.push_back({rank, score, each});
+  }
+  if (turns.empty()) return {&provider};
+  std::stable_sort(turns.begin(), turns.end(), [](const Turn& a, const Turn& b) {
+    return a.rank != b.rank ? a.rank < b.rank : a.score < b.score;
+  });
+  // Those that have not got it: only when it is not known of any that it has.
+  std::vector<Provider*> out;
+  for (const Turn& t : turns) {
+    if (out.size() >= kEndpointsMax || (t.rank == 4 && turns.front().rank < 4)) break;
+    out.push_back(t.endpoint);
+  }
+  return out;
+}
+
+void Resolver::add_named(Plan& p, Provider& provider, const std::string& model, bool alone) {
+  for (Provider* each : endpoints(p, provider, model, alone)) {
+    const bool known =
+        std::any_of(p.candidates.begin(), p.candidates.end(),
+                    [&](const Candidate& c) { return c.provider == each && c.model == model; });
+    if (!known) p.candidates.push_back({each, model, "named"});
+  }
 }
 
 net::Task<std::optional<Failure>> Resolver::resolve(Plan& p, const RouteWishes& wishes) {
   const RouteTable& routes = core_->books_->routes;
   const std::string& name = p.request->model;
   const Priority priority = wishes.priority.value_or(routes.default_priority);
+  for (const auto& [provider, pool] : pools_) {
+    for (Provider* each : pool) {
+      List& list = lists_[each->label()];
+      if (!each->configured() || list.until_ms > 0 || std::exchange(list.loading, true)) continue;
+      tasks_.start(load_list(*each, list));
+    }
+    for (Provider* each : pool)
+      if (each->configured()) (void)co_await listed(*each);
+  }
   if (name == "auto") co_return co_await resolve_auto(p, wishes.priority, wishes);
   if (name.starts_with("auto:")) {
     const auto said = parse_priority(std::string_view(name).substr(5));
@@ -131,12 +205,11 @@ net::Task<std::optional<Failure>> Resolver::resolve_auto(Plan& p, std::optional<
   const int64_t now_ms = core_->clock.unix_ms();
   if (p.facts.goes_on) {
     if (const auto kept = books.sticky.get(conversation, now_ms)) {
-      const auto at = std::find_if(p.candidates.begin(), p.candidates.end(),
-                                   [&kept](const Candidate& c) { return c.id() == *kept; });
-      if (at != p.candidates.end() && at != p.candidates.begin()) {
-        std::rotate(p.candidates.begin(), at, at + 1);
-        p.why += ", stays with its conversation";
-      }
+      const bool moves = !p.candidates.empty() && p.candidates.front().id() != *kept;
+      const auto others =
+          std::stable_partition(p.candidates.begin(), p.candidates.end(),
+                                [&kept](const Candidate& c) { return c.id() == *kept; });
+      if (moves && others != p.candidates.begin()) p.why += ", stays with its conversation";
     }
   }
   if (!p.candidates.empty()) books.sticky.put(conversation, p.candidates.front().id(), now_ms);
@@ -168,7 +241,7 @@ net::Task<std::optional<Failure>> Resolver::resolve_name(Plan& p) {
                               "' is not configured: 'samplemind models' says what to do",
                           {}};
       }
-      p.candidates.push_back({provider, name.substr(slash + 1), "named"});
+      add_named(p, *provider, name.substr(slash + 1), alone(*provider, name.substr(0, slash)));
       co_return std::nullopt;
     }
   }
@@ -182,11 +255,11 @@ net::Task<std::optional<Failure>> Resolver::resolve_name(Plan& p) {
       if (model == name || model == name + ":latest") {
         // Another provider may offer the same; what begins on this machine stays there.
         const bool would_leave = !p.candidates.empty() &&
-                                 stays_here(*p.candidates.front().provider) &&
-                                 !stays_here(*provider);
-        if (!would_leave) p.candidates.push_back({provider.get(), model, "named"});
+                                 p.candidates.front().provider->on_this_machine() &&
+                                 !provider->on_this_machine();
+        if (!would_leave) add_named(p, *provider, model);
         // What is here is not looked for elsewhere.
-        if (stays_here(*provider)) co_return std::nullopt;
+        if (provider->on_this_machine()) co_return std::nullopt;
         break;
       }
       known.push_back(model);
@@ -256,7 +329,7 @@ net::Task<void> Resolver::add_target(Plan& p, RouteTarget target, Priority prior
       const List& list = *co_await listed(*provider);
       for (const std::string& model : list.names) {
         if (model != target.model && model != target.model + ":latest") continue;
-        add(p, *provider, model, p.rule);
+        add(p, *provider, model);
         co_return;
       }
     }
@@ -268,22 +341,23 @@ net::Task<void> Resolver::add_target(Plan& p, RouteTarget target, Priority prior
     note(p, target.provider, "not configured");
     co_return;
   }
+  const bool by_name = alone(*provider, target.provider);
   if (!target.model.empty()) {
-    add(p, *provider, target.model, p.rule);
+    add(p, *provider, target.model, by_name);
     co_return;
   }
-  if ((p.local_only || core_->books_->local_only) && !stays_here(*provider)) {
+  if ((p.local_only || core_->books_->local_only) && (by_name || !pooled(*provider)) &&
+      !provider->on_this_machine()) {
     note(p, provider->name(), "not on this machine");
     co_return;
   }
-  const List& list = *co_await listed(*provider);
+  const List& list = *co_await offered(*provider, by_name);
   if (list.names.empty()) {
     note(p, provider->name(), list.problem.empty() ? "has no model" : list.problem);
     co_return;
   }
   std::vector<std::string> order;
   for (const std::string& each : preferred(*provider, priority)) {
-    // Some list dated names only: "claude-sonnet-4-5" is "claude-sonnet-4-5-20250929".
     const auto listed_as = std::find_if(
         list.names.begin(), list.names.end(),
         [&each](const std::string& n) { return n == each || n.starts_with(each + "-2"); });
@@ -292,9 +366,11 @@ net::Task<void> Resolver::add_target(Plan& p, RouteTarget target, Priority prior
   order.insert(order.end(), list.names.begin(), list.names.end());
   std::string first_hindrance;
   for (const std::string& model : order) {
-    std::string why_not = hindrance(p, *provider, model);
-    if (why_not.empty()) {
-      add(p, *provider, model, p.rule);
+    std::string why_not;
+    for (const Provider* each : endpoints(p, *provider, model, by_name)) {
+      why_not = hindrance(p, *each, model);
+      if (!why_not.empty()) continue;
+      add(p, *provider, model, by_name);
       co_return;
     }
     if (first_hindrance.empty()) first_hindrance = model + " " + why_not;
@@ -306,7 +382,7 @@ std::string Resolver::hindrance(const Plan& p, const Provider& provider,
                                 const std::string& model) const {
   if (p.key_holder && !p.key_holder->may_use(provider.name() + "/" + model))
     return "may not be used with this key";
-  if ((p.local_only || core_->books_->local_only) && !stays_here(provider))
+  if ((p.local_only || core_->books_->local_only) && !provider.on_this_machine())
     return "is not on this machine";
   const RequestFacts& f = p.facts;
   if (provider.name() == "ollama") {
@@ -329,29 +405,43 @@ std::string Resolver::hindrance(const Plan& p, const Provider& provider,
   return {};
 }
 
-void Resolver::add(Plan& p, Provider& provider, const std::string& model, std::string_view why) {
-  const std::string id = provider.name() + "/" + model;
-  if (p.candidates.size() >= kCandidatesMax) return;
+void Resolver::add(Plan& p, Provider& provider, const std::string& model, bool alone) {
+  std::string last;  // of the models that are there
+  size_t models = 0;
   for (const Candidate& c : p.candidates) {
-    if (c.id() == id) return;
+    if (c.provider->name() == provider.name() && c.model == model) return;
+    std::string id = c.id();
+    if (id != last) ++models;
+    last = std::move(id);
   }
-  if (std::string why_not = hindrance(p, provider, model); !why_not.empty()) {
-    note(p, id, why_not);
-    return;
+  if (models >= kCandidatesMax) return;
+  std::string why_not;
+  bool added = false;
+  for (Provider* each : endpoints(p, provider, model, alone)) {
+    std::string hindered = hindrance(p, *each, model);
+    if (hindered.empty()) {
+      p.candidates.push_back({each, model, p.rule});
+      added = true;
+    } else if (why_not.empty()) {
+      why_not = std::move(hindered);
+    }
   }
-  p.candidates.push_back({&provider, model, std::string(why)});
+  if (!added) note(p, provider.name() + "/" + model, why_not);
 }
 
 void Resolver::refine(Plan& p, size_t named, Priority priority) const {
   Books& books = *core_->books_;
   if (books.routes.refine && named < p.candidates.size()) {
     // In steps of a quarter: smaller differences are noise.
-    const auto weight = [&](const Candidate& c) -> double {
+    const auto weight = [&](const Candidate& each) -> double {
+      // Endpoints of one model move together.
+      const Candidate& c = *std::find_if(p.candidates.begin(), p.candidates.end(),
+                                         [&](const Candidate& o) { return o.twin_of(each); });
       if (priority == Priority::kCost) {
         const auto price = books.prices.price(c.provider->name(), c.model);
         return price ? price->input + price->output : 1e9;
       }
-      const double seconds = books.measured.of(c.id()).first_token_s;
+      const double seconds = books.measured.of(c.place()).first_token_s;
       if (priority != Priority::kSpeed || seconds <= 0) return 0;
       return 100 + std::floor(std::log(seconds) / std::log(1.25));
     };
@@ -368,8 +458,9 @@ void Resolver::refine(Plan& p, size_t named, Priority priority) const {
     for (size_t i = 0; i < places.size(); ++i) p.candidates[places[i]] = known[i];
   }
   const SteadyTime now = core_->clock.steady();
-  std::stable_partition(p.candidates.begin(), p.candidates.end(),
-                        [&](const Candidate& c) { return !books.measured.failing(c.id(), now); });
+  std::stable_partition(p.candidates.begin(), p.candidates.end(), [&](const Candidate& c) {
+    return !books.measured.failing(c.place(), now);
+  });
 }
 
 std::optional<Failure> Resolver::settle(Plan& p) {
@@ -377,14 +468,15 @@ std::optional<Failure> Resolver::settle(Plan& p) {
   if (!p.chained || p.rule == "named") {
     std::vector<Candidate> good;
     std::string why_not;
+    const bool one_model_left = one_model(p);
     for (Candidate& c : p.candidates) {
       std::string each = hindrance(p, *c.provider, c.model);
       const bool forbidden =
           each == "may not be used with this key" || each == "is not on this machine";
-      if (each.empty() || (!forbidden && c.why == "named" && p.candidates.size() == 1)) {
+      if (each.empty() || (!forbidden && c.why == "named" && one_model_left)) {
         good.push_back(std::move(c));
       } else if (why_not.empty()) {
-        why_not = "'" + c.id() + "' " + each;
+        why_not = "'" + c.place() + "' " + each;
       }
     }
     if (good.empty()) {
@@ -416,11 +508,11 @@ std::optional<Failure> Resolver::settle(Plan& p) {
   }
   p.provider = p.candidates.front().provider;
   p.model = p.candidates.front().model;
-  p.route = p.candidates.front().id() + " (" + p.why;
+  p.route = p.candidates.front().place() + " (" + p.why;
   if (p.candidates.size() > 1) {
     p.route += "; then";
-    for (size_t i = 1; i < p.candidates.size(); ++i)
-      p.route += (i > 1 ? ", " : " ") + p.candidates[i].id();
+    for (size_t i = 1; i < std::min(p.candidates.size(), kCandidatesMax); ++i)
+      p.route += (i > 1 ? ", " : " ") + p.candidates[i].place();
   }
   if (!p.skipped.empty()) {
     p.route += "; not";
@@ -432,21 +524,39 @@ std::optional<Failure> Resolver::settle(Plan& p) {
 }
 
 net::Task<const Resolver::List*> Resolver::listed(Provider& provider) {
-  List& list = lists_[provider.name()];  // stays where it is
+  List& list = lists_[provider.label()];  // stays where it is
   if (list.until_ms > core_->clock.unix_ms()) co_return &list;
   if (!list.loading) {
     list.loading = true;
     tasks_.start(load_list(provider, list));
   }
+  if (list.until_ms > 0 && pooled(provider)) co_return &list;
   ListWaiter waiter(list);
   while (list.loading) co_await waiter.event.wait();
   co_return &list;
 }
 
+net::Task<const Resolver::List*> Resolver::offered(Provider& provider, bool alone) {
+  if (alone || !pooled(provider)) co_return co_await listed(provider);
+  List all;
+  for (Provider* each : pools_.at(provider.name())) {
+    if (!each->configured()) continue;
+    const List& list = *co_await listed(*each);
+    const std::vector<std::string>& only = each->only_models();
+    for (const std::string& name : only.empty() ? list.names : only)
+      if (std::find(all.names.begin(), all.names.end(), name) == all.names.end())
+        all.names.push_back(name);
+    if (all.problem.empty()) all.problem = list.problem;
+  }
+  List& merged = merged_[provider.name()];
+  merged = std::move(all);
+  co_return &merged;
+}
+
 net::Task<void> Resolver::load_list(Provider& provider, List& list) {
   auto names = co_await provider.model_names(*client_);
   list.loading = false;
-  list.problem = names.ok() ? std::string() : provider.name() + ": " + names.error().message();
+  list.problem = names.ok() ? std::string() : provider.label() + ": " + names.error().message();
   list.names = names.ok() ? std::move(*names) : std::vector<std::string>();
   list.until_ms = core_->clock.unix_ms() + (list.problem.empty() ? kModelListMs : kListFailedMs);
   for (net::Event* each : list.waiters) each->notify();

@@ -161,6 +161,7 @@ void RequestScope::failed(const Failure& f) {
 }
 
 void RequestScope::add_headers(net::Headers& h) {
+  if (const auto taken = h.get("x-samplemind-route")) record_.route = *taken;  // not as planned
   if (!record_.route.empty()) h.set("x-samplemind-route", header_text(record_.route));
   h.set("x-samplemind-request-id", record_.span_id);
   const int64_t now_ms = core_.clock.unix_ms();

@@ -7,15 +7,14 @@ namespace {
 
 class Anthropic final : public HttpProvider {
  public:
-  explicit Anthropic(const Config& config) {
-    std::string base = config.string("ai.anthropic.base_url");
+  Anthropic(const Config& config, EndpointSettings settings) : HttpProvider(std::move(settings)) {
+    std::string base = settings_.url;
     while (base.ends_with('/')) base.pop_back();
     if (base.ends_with("/v1")) base.resize(base.size() - 3);  // written as for OpenAI's
-    set_base(std::move(base), "ai.anthropic.base_url");
-    set_key(config.string("ai.anthropic.api_key"));
-    set_transport(config, "anthropic");
+    set_base(std::move(base));
+    set_key();
+    set_transport(config);
   }
-  std::string name() const override { return "anthropic"; }
   Dialect dialect() const override { return Dialect::kAnthropic; }
   bool configured() const override { return config_error_.empty() && !key_.empty(); }
 
@@ -51,8 +50,8 @@ class Anthropic final : public HttpProvider {
 
 }  // namespace
 
-std::unique_ptr<Provider> make_anthropic(const Config& config) {
-  return std::make_unique<Anthropic>(config);
+std::unique_ptr<Provider> make_anthropic(const Config& config, EndpointSettings settings) {
+  return std::make_unique<Anthropic>(config, std::move(settings));
 }
 
 }  // namespace samplemind::ai

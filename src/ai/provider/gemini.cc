@@ -7,15 +7,14 @@ namespace {
 
 class Gemini final : public HttpProvider {
  public:
-  explicit Gemini(const Config& config) {
-    std::string base = config.string("ai.gemini.base_url");
+  Gemini(const Config& config, EndpointSettings settings) : HttpProvider(std::move(settings)) {
+    std::string base = settings_.url;
     while (base.ends_with('/')) base.pop_back();
-    set_base(std::move(base), "ai.gemini.base_url");
+    set_base(std::move(base));
     if (base_.target == "/") base_.target = "/v1beta";
-    set_key(config.string("ai.gemini.api_key"));
-    set_transport(config, "gemini");
+    set_key();
+    set_transport(config);
   }
-  std::string name() const override { return "gemini"; }
   Dialect dialect() const override { return Dialect::kGemini; }
   bool configured() const override { return config_error_.empty() && !key_.empty(); }
 
@@ -62,8 +61,8 @@ class Gemini final : public HttpProvider {
 
 }  // namespace
 
-std::unique_ptr<Provider> make_gemini(const Config& config) {
-  return std::make_unique<Gemini>(config);
+std::unique_ptr<Provider> make_gemini(const Config& config, EndpointSettings settings) {
+  return std::make_unique<Gemini>(config, std::move(settings));
 }
 
 }  // namespace samplemind::ai

@@ -152,10 +152,6 @@ std::vector<std::string> names_in(const JsonValue& list, std::string_view member
   return names;
 }
 
-bool HttpProvider::local() const {
-  return base_.host == "127.0.0.1" || base_.host == "localhost" || base_.host == "::1";
-}
-
 std::vector<ModelInfo> HttpProvider::infos(const std::vector<std::string>& names) const {
   std::vector<ModelInfo> list;
   for (const std::string& each : names) {
@@ -171,7 +167,11 @@ std::vector<ModelInfo> HttpProvider::infos(const std::vector<std::string>& names
 net::Task<ProviderState> HttpProvider::remote_state(net::Client& client, std::string key_variable,
                                                     std::string url_variable) {
   ProviderState s;
-  s.name = name();
+  s.name = label();
+  if (own_endpoint()) {
+    key_variable = "ai.endpoints." + label() + ".api_key";
+    url_variable = settings_.url_key;
+  }
   if (!config_error_.empty()) {
     s.detail = config_error_;
     s.remedy = "correct " + url_variable;
@@ -193,24 +193,25 @@ net::Task<ProviderState> HttpProvider::remote_state(net::Client& client, std::st
   co_return s;
 }
 
-void HttpProvider::set_base(std::string text, std::string_view key_of_url) {
+void HttpProvider::set_base(std::string text) {
   while (text.ends_with('/')) text.pop_back();
   auto url = net::Url::parse(text);
   if (url.ok()) {
     base_ = *url;
   } else {
-    config_error_ = std::string(key_of_url) + ": " + url.error().message();
+    config_error_ = settings_.url_key + ": " + url.error().message();
   }
 }
 
-void HttpProvider::set_key(std::string key) {
+void HttpProvider::set_key() {
+  std::string key = settings_.key;
   while (!key.empty() && (key.back() == '\n' || key.back() == '\r' || key.back() == ' '))
     key.pop_back();
   key_ = std::move(key);
 }
 
-void HttpProvider::set_transport(const Config& config, const std::string& name) {
-  const std::string own = "ai." + name + ".";
+void HttpProvider::set_transport(const Config& config) {
+  const std::string own = "ai." + name() + ".";
   const auto limit = [&](const char* which) {
     const std::string key = own + which;
     return std::chrono::milliseconds(
@@ -253,7 +254,7 @@ net::Task<Result<JsonValue>> HttpProvider::fetch(net::Client& client, std::strin
   const int status = response->status();
   SM_CO_TRY(const std::string text, co_await response->read_all(kAnswerBytesMax));
   if (status != 200) {
-    const UpstreamError u = from_status(status, response->head().headers, text, name());
+    const UpstreamError u = from_status(status, response->head().headers, text, label());
     co_return Error(
         u.code == "upstream_key_refused" ? ErrorCode::kUnauthenticated : ErrorCode::kUpstream,
         u.message);
@@ -269,7 +270,7 @@ net::Task<Result<RawAnswer>> HttpProvider::raw(net::Client& client, RawRequest r
   out.status = response->status();
   SM_CO_TRY(out.body, co_await response->read_all(kAnswerBytesMax));
   if (out.status >= 300)
-    out.error = from_status(out.status, response->head().headers, out.body, name());
+    out.error = from_status(out.status, response->head().headers, out.body, label());
   co_return out;
 }
 
@@ -307,7 +308,7 @@ net::Task<std::optional<UpstreamError>> HttpProvider::chat(net::Client& client,
     // A model that is not there is missing at both.
     if (sent.ok() && !is_no_route((*sent)->status())) missing_.add(meant, to.model, now);
   }
-  if (!sent.ok()) co_return from_error(sent.error(), name());
+  if (!sent.ok()) co_return from_error(sent.error(), label());
   net::ClientResponse& response = **sent;
   const std::string type =
       net::media_type(response.head().headers.get("content-type").value_or(""));
@@ -321,20 +322,20 @@ net::Task<std::optional<UpstreamError>> HttpProvider::chat(net::Client& client,
   if (response.status() == 200 && streamed)
     co_return co_await read_stream(std::move(*sent), std::move(reader), to, sink);
   auto text = co_await response.read_all(kAnswerBytesMax);
-  if (!text.ok()) co_return from_error(text.error(), name());
+  if (!text.ok()) co_return from_error(text.error(), label());
   if (response.status() != 200) {
-    UpstreamError u = from_status(response.status(), response.head().headers, *text, name());
+    UpstreamError u = from_status(response.status(), response.head().headers, *text, label());
     explain(u, options);
     co_return u;
   }
   auto answer = reader->whole(*text);
   if (!answer.ok()) {
-    if (reader->failure) co_return from_failure(*reader->failure, name());
-    co_return from_error(answer.error(), name());
+    if (reader->failure) co_return from_failure(*reader->failure, label());
+    co_return from_error(answer.error(), label());
   }
   if (answer->finish_reason.empty()) {
     const Error cut(ErrorCode::kUpstream, "the answer has no finish reason: it is not complete");
-    co_return from_error(cut, name());
+    co_return from_error(cut, label());
   }
   if (answer->id.empty()) answer->id = "chatcmpl-" + reader->made_id;
   if (answer->created_s == 0) answer->created_s = system_clock().unix_ms() / 1000;
@@ -352,10 +353,10 @@ net::Task<std::optional<UpstreamError>> HttpProvider::read_stream(
   std::vector<ChatDelta> pieces;
   for (bool end = false; !end && !reader->done;) {
     auto bytes = co_await response->read_some();
-    if (!bytes.ok()) co_return from_error(bytes.error(), name());
+    if (!bytes.ok()) co_return from_error(bytes.error(), label());
     end = bytes->empty();
     auto fed = by_line ? lines.feed(*bytes) : events.feed(*bytes);
-    if (!fed.ok()) co_return from_error(fed.error(), name());
+    if (!fed.ok()) co_return from_error(fed.error(), label());
     while (!reader->done) {
       std::string event, data;
       if (by_line) {
@@ -373,8 +374,8 @@ net::Task<std::optional<UpstreamError>> HttpProvider::read_stream(
       pieces.clear();
       auto read = reader->event(event, std::move(data), pieces);
       if (!read.ok()) {
-        if (reader->failure) co_return from_failure(*reader->failure, name());
-        co_return from_error(read.error(), name());
+        if (reader->failure) co_return from_failure(*reader->failure, label());
+        co_return from_error(read.error(), label());
       }
       if (reader->head.id.empty()) reader->head.id = "chatcmpl-" + reader->made_id;
       if (reader->head.created_s == 0) reader->head.created_s = system_clock().unix_ms() / 1000;
@@ -385,7 +386,7 @@ net::Task<std::optional<UpstreamError>> HttpProvider::read_stream(
   if (!reader->done || !reader->finished) {
     const Error cut(ErrorCode::kUpstream, reader->done ? "the stream ended without a finish reason"
                                                        : "the stream was cut before its end");
-    co_return from_error(cut, name());
+    co_return from_error(cut, label());
   }
   sink.rest(std::move(response));
   co_return std::nullopt;

@@ -51,9 +51,13 @@ class MissingPaths {
 
 class HttpProvider : public Provider {
  public:
+  using Provider::Provider;
   bool configured() const override { return config_error_.empty(); }
-  bool local() const override;
+  bool local() const override { return on_this_machine(); }
   std::string endpoint() const override { return base_.authority() + base_.target; }
+  bool on_this_machine() const override {
+    return base_.host == "localhost" || base_.host == "::1" || base_.host.starts_with("127.");
+  }
   net::Task<std::optional<UpstreamError>> chat(net::Client& client, const ChatRequest& request,
                                                CallOptions options, ChatSink& sink) override;
   net::Task<Result<RawAnswer>> raw(net::Client& client, RawRequest request,
@@ -62,11 +66,15 @@ class HttpProvider : public Provider {
  protected:
   enum class Framing { kEvents, kLines };
 
-  // The place that is spoken to and the limits, read once from the configuration.
-  void set_base(std::string text, std::string_view key_of_url);
-  void set_key(std::string key);
-  // ai.NAME.http and the time limits: its own, else those of all providers.
-  void set_transport(const Config& config, const std::string& name);
+  // One below [ai.endpoints], not the provider's first.
+  bool own_endpoint() const { return settings_.name != settings_.provider; }
+
+  // The place that is spoken to, its key and the limits, read once. set_base() without a text:
+  // the settings' url.
+  void set_base(std::string text);
+  void set_key();
+  // ai.PROVIDER.http and the time limits: its own, else those of all providers.
+  void set_transport(const Config& config);
 
   // How the request for a chat looks on the wire; the target's dialect is the one that is spoken.
   virtual Target target(const ChatRequest& request, const CallOptions& options) const = 0;

@@ -10,8 +10,8 @@ namespace {
 
 class Ollama final : public HttpProvider {
  public:
-  explicit Ollama(const Config& config) {
-    std::string host = config.string("ai.ollama.host");
+  Ollama(const Config& config, EndpointSettings settings) : HttpProvider(std::move(settings)) {
+    std::string host = settings_.url;
     // OLLAMA_HOST may lack scheme and port, and 0.0.0.0 means "listen everywhere": for a client
     // that is this machine.
     if (host.find("://") == std::string::npos) host = "http://" + host;
@@ -23,11 +23,10 @@ class Ollama final : public HttpProvider {
       if (url->host == "0.0.0.0") url->host = "127.0.0.1";
       base_ = *url;
     } else {
-      config_error_ = "ai.ollama.host: " + url.error().message();
+      config_error_ = settings_.url_key + ": " + url.error().message();
     }
-    set_transport(config, "ollama");
+    set_transport(config);
   }
-  std::string name() const override { return "ollama"; }
   Dialect dialect() const override { return Dialect::kOllama; }
   bool local() const override { return true; }
 
@@ -60,16 +59,18 @@ class Ollama final : public HttpProvider {
 
   net::Task<ProviderState> state(net::Client& client) override {
     ProviderState s;
-    s.name = name();
+    s.name = label();
     if (!configured()) {
       s.detail = config_error_;
-      s.remedy = "correct OLLAMA_HOST";
+      s.remedy = "correct " + (own_endpoint() ? settings_.url_key : "OLLAMA_HOST");
       co_return s;
     }
     const auto tags = co_await fetch(client, "/api/tags");
     if (!tags.ok()) {
       s.detail = "nothing answers at " + base_.authority();
-      s.remedy = "install Ollama and run 'samplemind up' again, or set OLLAMA_HOST";
+      s.remedy = own_endpoint()
+                     ? "start Ollama there, or correct " + settings_.url_key
+                     : "install Ollama and run 'samplemind up' again, or set OLLAMA_HOST";
       co_return s;
     }
     const size_t n = (*tags)["models"].size();
@@ -92,7 +93,7 @@ class Ollama final : public HttpProvider {
     if (response->status() != 200) {
       SM_CO_TRY(const std::string text, co_await response->read_all(kAnswerBytesMax));
       const UpstreamError u =
-          from_status(response->status(), response->head().headers, text, name());
+          from_status(response->status(), response->head().headers, text, label());
       co_return Error(response->status() == 404 ? ErrorCode::kNotFound : ErrorCode::kUpstream,
                       "pull " + model + ": " + u.message);
     }
@@ -191,8 +192,8 @@ class Ollama final : public HttpProvider {
 
 }  // namespace
 
-std::unique_ptr<Provider> make_ollama(const Config& config) {
-  return std::make_unique<Ollama>(config);
+std::unique_ptr<Provider> make_ollama(const Config& config, EndpointSettings settings) {
+  return std::make_unique<Ollama>(config, std::move(settings));
 }
 
 }  // namespace samplemind::ai

@@ -7,21 +7,19 @@ namespace {
 
 class OpenAi final : public HttpProvider {
  public:
-  explicit OpenAi(const Config& config) {
-    set_base(config.string("ai.openai.base_url"), "ai.openai.base_url");
-    set_key(config.string("ai.openai.api_key"));
-    for (const Config::Entry& e : config.entries()) {
-      if (e.name == "ai.openai.base_url") own_url_ = e.source != ConfigSource::kDefault;
-    }
+  OpenAi(const Config& config, EndpointSettings settings) : HttpProvider(std::move(settings)) {
+    set_base(settings_.url);
+    set_key();
     responses_ = config.string("ai.openai.responses");
     if (responses_ != "auto" && responses_ != "always" && responses_ != "chat")
       config_error_ = "ai.openai.responses must be auto, always or chat";
-    set_transport(config, "openai");
+    set_transport(config);
   }
-  std::string name() const override { return "openai"; }
   Dialect dialect() const override { return Dialect::kOpenAi; }
   // A server of one's own may need no key; OpenAI's does.
-  bool configured() const override { return config_error_.empty() && (!key_.empty() || own_url_); }
+  bool configured() const override {
+    return config_error_.empty() && (!key_.empty() || settings_.url_chosen);
+  }
 
   net::Task<Result<std::vector<std::string>>> model_names(net::Client& client) override {
     SM_CO_TRY(const JsonValue answer, co_await fetch(client, "/models"));
@@ -35,7 +33,7 @@ class OpenAi final : public HttpProvider {
 
   net::Task<ProviderState> state(net::Client& client) override {
     ProviderState s = co_await remote_state(client, "OPENAI_API_KEY", "OPENAI_BASE_URL");
-    if (!configured() && config_error_.empty())
+    if (!configured() && config_error_.empty() && !own_endpoint())
       s.remedy = "set OPENAI_API_KEY (or OPENAI_BASE_URL for a server of your own)";
     co_return s;
   }
@@ -70,14 +68,13 @@ class OpenAi final : public HttpProvider {
   }
   std::string_view header_prefix() const override { return "openai-"; }
 
-  bool own_url_ = false;
   std::string responses_;
 };
 
 }  // namespace
 
-std::unique_ptr<Provider> make_openai(const Config& config) {
-  return std::make_unique<OpenAi>(config);
+std::unique_ptr<Provider> make_openai(const Config& config, EndpointSettings settings) {
+  return std::make_unique<OpenAi>(config, std::move(settings));
 }
 
 }  // namespace samplemind::ai
