@@ -1,6 +1,6 @@
 // Requests and answers of all dialects, written from the providers' documentation and the types of
-// their own clients (docs/dialects.md names the versions). Shared by the matrix test and the fuzz
-// corpus.
+// their own clients (docs/dialects.md names the versions). Shared by the tests of the dialects and
+// the fuzz corpus; and how those tests read streams.
 #pragma once
 
 #include <map>
@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "ai/chat.h"
+#include "ai/dialect/dialect.h"
 #include "ai/request.h"
 
 namespace samplemind::ai::test {
@@ -29,5 +31,12 @@ struct CorpusAnswer {
   std::string_view body;
 };
 const std::vector<CorpusAnswer>& corpus_answers();
+
+// As a client of the dialect asks for its answer.
+Form form_of(Dialect dialect, bool stream);
+// A stream's bytes as its client reads them: pieces in order. Fails the test when the stream does
+// not end well.
+std::vector<ChatDelta> pieces_in(Dialect dialect, std::string_view bytes, ChatAnswer& head);
+ChatAnswer joined(const std::vector<ChatDelta>& pieces, const ChatAnswer& head);
 
 }  // namespace samplemind::ai::test

@@ -22,6 +22,9 @@ namespace {
 
 using test::CorpusAnswer;
 using test::CorpusRequest;
+using test::form_of;
+using test::joined;
+using test::pieces_in;
 
 // What clients speak; and what providers are asked in.
 constexpr std::array<Dialect, 5> kDialects{Dialect::kOpenAi, Dialect::kAnthropic, Dialect::kGemini,
@@ -264,53 +267,6 @@ std::string summary(const ChatAnswer& a, const std::vector<Dialect>& through) {
   if (!any({kOllama, kGemini})) w.field("written", a.usage.cache_write_tokens);
   w.end_object();
   return out;
-}
-
-Form form_of(Dialect dialect, bool stream) {
-  Form f;
-  f.dialect = dialect;
-  f.stream = stream;
-  f.include_usage = true;
-  f.model = "some-model";
-  return f;
-}
-
-// A stream's bytes as its client reads them: pieces in order; nothing when it did not end well.
-std::vector<ChatDelta> pieces_in(Dialect dialect, std::string_view bytes, ChatAnswer& head) {
-  const auto reader = make_answer_reader(dialect);
-  reader->made_id = "0123456789abcdef";
-  std::vector<ChatDelta> pieces;
-  if (dialect == Dialect::kOllama) {
-    net::NdjsonReader lines;
-    EXPECT_TRUE(lines.feed(bytes).ok());
-    while (auto line = lines.next()) {
-      const auto ok = reader->event("chat", std::move(*line), pieces);
-      EXPECT_TRUE(ok.ok()) << ok.error().message();
-    }
-  } else {
-    net::SseReader events;
-    EXPECT_TRUE(events.feed(bytes).ok());
-    while (auto event = events.next()) {
-      EXPECT_FALSE(reader->done) << "something follows the end: " << event->data;
-      const auto ok = reader->event(event->event, std::move(event->data), pieces);
-      EXPECT_TRUE(ok.ok()) << ok.error().message();
-    }
-    EXPECT_FALSE(events.partial());
-    reader->ended();
-  }
-  EXPECT_TRUE(reader->done) << bytes;
-  EXPECT_TRUE(reader->finished) << bytes;
-  head = reader->head;
-  return pieces;
-}
-
-ChatAnswer joined(const std::vector<ChatDelta>& pieces, const ChatAnswer& head) {
-  ChatAnswer a;
-  for (const ChatDelta& d : pieces) append(a, d);
-  a.id = head.id;
-  a.model = head.model;
-  a.created_s = head.created_s;
-  return a;
 }
 
 TEST(Matrix, AnswersComeBackTheSameWhole) {

@@ -32,6 +32,9 @@ class JsClients(ClientCase):
     def test_gemini_over_anthropic(self):
         self.over("gemini.js", "anthropic")
 
+    def test_gemini_over_ollama(self):
+        self.over("gemini.js", "ollama", "embeddings")
+
     def test_responses_over_anthropic(self):
         self.over("responses.js", "anthropic", "kept")
 

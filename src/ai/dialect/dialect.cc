@@ -133,6 +133,10 @@ Result<std::string> write_request(const Target& to, const ChatRequest& r) {
     case Dialect::kOllama:
     case Dialect::kOllamaGenerate:
       return write_ollama_request(r, to.model, to.stream);
+    case Dialect::kResponses:
+    case Dialect::kCompletions:
+      return Error(ErrorCode::kInvalidArgument,
+                   "only requests of their own clients are written as responses or completions");
     default:
       return write_openai_request(r, to.model, to.stream, to.official);
   }

@@ -92,7 +92,10 @@ bool says_nothing(const JsonValue& v) {
 Result<void> refuse_extra(Dialect target, const ExtraValues& extra, std::string_view where,
                           std::initializer_list<std::string_view> harmless) {
   for (const auto& [name, value] : extra) {
-    if (says_nothing(value) || std::find(harmless.begin(), harmless.end(), name) != harmless.end())
+    // What an earlier answer named as its sources is nothing that its reader must be told again.
+    const bool sources = value.is_array() && (name == "annotations" || name == "citations");
+    if (sources || says_nothing(value) ||
+        std::find(harmless.begin(), harmless.end(), name) != harmless.end())
       continue;
     const std::string_view type = value["type"].text();
     return cannot_express(target, std::string(where) + " '" + name + "'" +

@@ -38,7 +38,8 @@ void read_input_audio(Part& part, JsonValue::Object& audio);
 // Null, an empty text, list or object: says nothing.
 bool says_nothing(const JsonValue& v);
 
-// Refuses the first of `extra` that says something, by its name.
+// Refuses the first of `extra` that says something, by its name. The sources of an earlier answer
+// (a list of annotations or citations) are left out.
 Result<void> refuse_extra(Dialect target, const ExtraValues& extra, std::string_view where,
                           std::initializer_list<std::string_view> harmless = {});
 

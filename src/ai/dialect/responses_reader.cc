@@ -82,6 +82,10 @@ Result<void> ResponsesReader::take_end(const JsonValue& response, ChatDelta& d) 
     d.finish_reason = calls_.empty() ? "stop" : "tool_calls";
   }
   if (response["usage"].is_object()) d.usage = read_usage(response["usage"]);
+  for (const JsonValue& item : response["output"].items()) {
+    // Where its sources are is told in no other form than its own.
+    for (const JsonValue& part : item["content"].items()) d.lossy |= part["annotations"].size() > 0;
+  }
   return ok();
 }
 
