@@ -7,7 +7,7 @@ Needs wrk, h2load, nginx, g++ and the load yardstick (a mock provider, measure.p
 the gateway on core 0, load and mock on core 1, candidates interleaved, the median of the rounds printed as a Markdown table.
 The figure to trust on a noisy machine is CPU microseconds a request, and its ratio to nginx.
 """
-import argparse, contextlib, json, os, pathlib, shutil, signal, socket, statistics, subprocess, sys, tempfile, time, urllib.request
+import argparse, contextlib, http.server, json, os, pathlib, shutil, signal, socket, statistics, subprocess, sys, tempfile, threading, time, urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODEL = "openai/gpt-4o-mini"
@@ -55,6 +55,30 @@ function setup("""
     return folder
 
 
+class Traces(http.server.BaseHTTPRequestHandler):
+    """Takes what is exported and says so."""
+
+    protocol_version = "HTTP/1.1"
+    spans = 0
+
+    def do_POST(self):
+        Traces.spans += self.rfile.read(int(self.headers["content-length"])).count(b'"spanId"')
+        self.send_response(200)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_):
+        pass
+
+
+def everything(home, traces):
+    """Settings with all that may be asked of a request: whose it is, how often, what for, what it may hold; and to tell of it."""
+    return {"SAMPLEMIND_HOME": str(home), "SAMPLEMIND_AI_BUDGETS": "100000/month,100000/day:openai/*", "SAMPLEMIND_AI_REDACT": "secrets,personal",
+            "SAMPLEMIND_AI_BLOCK": "launch codes,the formula", "SAMPLEMIND_AI_REQUEST_TOKENS_MAX": "100000", "SAMPLEMIND_LOG_REQUESTS": "all",
+            "SAMPLEMIND_LOG_LEVEL": "info"} | ({"SAMPLEMIND_LOG_OTLP_ENDPOINT": traces} if traces else {})
+
+
 @contextlib.contextmanager
 def running(argv, **kw):
     p = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **kw)
@@ -99,14 +123,31 @@ def main():
         ours = stack.enter_context(running(["taskset", "-c", "0", o.samplemind, "up", "--foreground", "--no-demo", "--port", str(port)], env=env))
         wait(f"http://127.0.0.1:{port}/healthz")
 
-        def measure(name, url, pid, path="/v1/chat/completions", mode="fixed", model="gpt-4o-mini", stream=False, yardstick=None, mock=9000, optional=False):
-            argv = [sys.executable, str((yardstick or load) / "measure.py"), name, url, str(pid), "--mode", mode, "--model", model, "--path", path, "--dur", str(o.seconds), "--mockctl", f"http://127.0.0.1:{mock}"]
+        def measure(name, url, pid, path="/v1/chat/completions", mode="fixed", model="gpt-4o-mini", stream=False, yardstick=None, mock=9000, optional=False, headers=""):
+            argv = [sys.executable, str((yardstick or load) / "measure.py"), name, url, str(pid), "--mode", mode, "--model", model, "--path", path, "--dur", str(o.seconds), "--mockctl", f"http://127.0.0.1:{mock}"] + (["--hdrs", headers] if headers else [])
             out = subprocess.run(argv + (["--stream"] if stream else []), capture_output=True, text=True)
             if out.returncode != 0 and optional:
                 return None
             if out.returncode != 0:
                 sys.exit(f"{name}: {out.stderr or out.stdout}")
             return json.loads(out.stdout.splitlines()[-1])
+
+        sink = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Traces)
+        threading.Thread(target=sink.serve_forever, daemon=True).start()
+        stack.callback(sink.shutdown)
+
+        def with_everything(name, traces):
+            """A gateway of its own and the key that it wants."""
+            full = env | everything(tmp / name, traces)
+            made = subprocess.run([o.samplemind, "keys", "create", "ann", "--models", "openai/*", "--budget", "100000/month", "--rpm", "1000000000", "--tpm", "1000000000000", "--json"],
+                                  env=full, capture_output=True, text=True)
+            if made.returncode != 0:
+                sys.exit(f"keys create: {made.stderr}")
+            own = free_port()
+            service = stack.enter_context(running(["taskset", "-c", "0", o.samplemind, "up", "--foreground", "--no-demo", "--port", str(own)], env=full))
+            wait(f"http://127.0.0.1:{own}/healthz")
+            key = json.loads(made.stdout)["secret"]
+            return lambda: measure(name, f"http://127.0.0.1:{own}", service.pid, mode="uniq", model=MODEL, headers=f"Authorization: Bearer {key}")
 
         other = shuffling(load, tmp)
         us = f"http://127.0.0.1:{port}"
@@ -118,6 +159,8 @@ def main():
             "cached, members shuffled: SampleMind": lambda: measure("sm-hit-shuffled", us, ours.pid, model=MODEL, yardstick=other),
             "forwarded: nginx as reverse proxy": lambda: measure("nginx-proxy", "http://127.0.0.1:8101", nginx.pid, mode="uniq"),
             "miss, forwarded and stored: SampleMind": lambda: measure("sm-miss", us, ours.pid, mode="uniq", model=MODEL),
+            "miss with key, limits, budgets, redaction, each logged": with_everything("sm-full", None),
+            "the same miss, traces sent as well": with_everything("sm-full-traced", f"http://127.0.0.1:{sink.server_port}"),
         }
         rows = {name: [] for name in candidates}
         for _ in range(o.rounds):
@@ -130,6 +173,7 @@ def main():
             base = proxy if ("miss" in name or "forwarded" in name) else cache
             bad = sum(r["non2xx"] + r["sockerr"] for r in rows[name])
             table.append(f"| {name} | {median(name, 'rps'):,.0f} | {median(name, 'cpu_us'):.1f} | {median(name, 'cpu_us') / base:.2f} | {median(name, 'p99_ms'):.2f} | {bad:.0f} | {median(name, 'rss_mb'):.0f} |")
+        table.append(f"\nTraces taken: {Traces.spans:,}")
         print("\n".join(table), flush=True)
         shown = len(table)
         # Streams of 34 events 2 ms apart: an upstream that takes its time, with a proxy and a gateway of their own.

@@ -263,6 +263,15 @@ class RouteReader {
       }
     }
     std::sort(t_.beginnings_.begin(), t_.beginnings_.end());
+    for (const auto& [word, task] : t_.words_)
+      if (word.size() >= 3) t_.starts_.set(RouteTable::start_of(word));
+    for (const auto& [beginning, task] : t_.beginnings_) {
+      if (beginning.size() < 3) {
+        t_.starts_.set();  // of any word
+      } else {
+        t_.starts_.set(RouteTable::start_of(beginning));
+      }
+    }
     return ok();
   }
 
@@ -389,7 +398,7 @@ Result<TaskChoice> RouteTable::recognise(const RequestFacts& f) const {
     while (end < size && word_char(lower[end])) ++end;
     const std::string_view word(lower + at, end - at);
     at = end;
-    if (word.size() < 3) continue;
+    if (word.size() < 3 || !starts_[start_of(word)]) continue;
     std::optional<Task> task;
     if (const auto it = words_.find(word); it != words_.end()) task = it->second;
     if (!task) {

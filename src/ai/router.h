@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -110,6 +111,14 @@ class RouteTable {
   };
   std::unordered_map<std::string, Task, Hash, std::equal_to<>> words_;
   std::vector<std::pair<std::string, Task>> beginnings_;  // of words with a trailing *
+  // By the first three letters of both: most words of a text need no look-up.
+  static constexpr size_t kStarts = 4096;
+  std::bitset<kStarts> starts_;
+  // REQUIRES: three letters at least.
+  static size_t start_of(std::string_view word) {
+    const auto letter = [word](size_t i) { return static_cast<unsigned char>(word[i]); };
+    return (letter(0) * 961u + letter(1) * 31u + letter(2)) % kStarts;
+  }
   friend class RouteReader;
 };
 

@@ -50,6 +50,13 @@ TEST(Router, TheDefaultsOfTheMission) {
   EXPECT_EQ(chain, "ollama gemini anthropic openai ");
 }
 
+TEST(Router, ShortBeginningsCount) {
+  const RouteTable t = table("[words]\nsummary = [\"su*\", \"q*\"]\n");
+  EXPECT_EQ(task_of(t, "all of it, quickly"), Task::kSummary);
+  EXPECT_EQ(task_of(t, "a sum of it"), Task::kSummary);
+  EXPECT_EQ(task_of(t, "a poem of it"), Task::kCreative);
+}
+
 TEST(Router, TasksAreRecognised) {
   const RouteTable t = table();
   EXPECT_EQ(task_of(t, "What genre is this?"), Task::kGenre);

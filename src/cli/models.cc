@@ -13,7 +13,7 @@ namespace samplemind::cli {
 namespace {
 
 std::string price(const JsonValue& m) {
-  if (m["local"].bool_or(false)) return "free";
+  if (m["provider"].text() == "ollama") return "free";
   const auto in = m["input_usd_per_million"].number();
   const auto out = m["output_usd_per_million"].number();
   if (!in || !out) return "unknown";
