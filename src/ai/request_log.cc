@@ -14,17 +14,42 @@ constexpr size_t kOutgoingMax = 4096;
 constexpr size_t kBodyKept = 64u << 10;
 constexpr std::string_view kGone = "[redacted]";
 
-bool token_char(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
-}
-bool digit(char c) {
+constexpr bool digit(char c) {
   return c >= '0' && c <= '9';
+}
+constexpr bool upper(char c) {
+  return c >= 'A' && c <= 'Z';
+}
+constexpr bool word_char(char c) {
+  return (c >= 'a' && c <= 'z') || upper(c) || digit(c);
+}
+constexpr bool token_char(char c) {
+  return word_char(c) || c == '-' || c == '_' || c == '.';
 }
 
 // How keys begin: OpenAI and Anthropic, Google, GitHub, Slack, AWS, ours, Hugging Face.
 constexpr std::array<std::string_view, 12> kKeyBeginnings = {
     "sk-",   "AIza", "ghp_", "gho_", "github_pat_", "xoxb-",
     "xoxp-", "AKIA", "sm-",  "hf_",  "AQ.",         "ya29."};
+
+// What each character may be, so that most of a text is passed by with one look at each.
+enum Mark : uint8_t { kToken = 1, kSecretBegins = 2, kPersonalBegins = 4 };
+constexpr std::array<uint8_t, 256> kMarks = [] {
+  std::array<uint8_t, 256> marks{};
+  for (int i = 0; i < 256; ++i) {
+    const char c = static_cast<char>(i);
+    uint8_t m = token_char(c) ? kToken : 0;
+    for (const std::string_view beginning : kKeyBeginnings)
+      if (beginning.front() == c) m |= kSecretBegins;
+    if (c == 'B' || c == 'b' || c == '-') m |= kSecretBegins;
+    if (c == '@' || c == '+' || digit(c) || upper(c)) m |= kPersonalBegins;
+    marks[static_cast<size_t>(i)] = m;
+  }
+  return marks;
+}();
+uint8_t marks_of(char c) {
+  return kMarks[static_cast<unsigned char>(c)];
+}
 
 size_t secret_at(std::string_view text, size_t at) {
   if (at > 0 && token_char(text[at - 1])) return 0;
@@ -63,9 +88,7 @@ bool luhn(std::string_view digits) {
 
 // Digits with the separators that people put between them.
 size_t number_at(std::string_view text, size_t at) {
-  if (at > 0 &&
-      (std::isalnum(static_cast<unsigned char>(text[at - 1])) != 0 || text[at - 1] == '.'))
-    return 0;
+  if (at > 0 && (word_char(text[at - 1]) || text[at - 1] == '.')) return 0;
   const bool plus = text[at] == '+';
   if (!plus && !digit(text[at])) return 0;
   std::string digits;
@@ -80,7 +103,7 @@ size_t number_at(std::string_view text, size_t at) {
     }
     ++end;
   }
-  if (last < text.size() && std::isalnum(static_cast<unsigned char>(text[last])) != 0) return 0;
+  if (last < text.size() && word_char(text[last])) return 0;
   if (plus && digits.size() >= 8 && digits.size() <= 15) return last - at;
   if (digits.size() >= 13 && digits.size() <= 19 && luhn(digits)) return last - at;
   return 0;
@@ -89,7 +112,6 @@ size_t number_at(std::string_view text, size_t at) {
 size_t iban_at(std::string_view text, size_t at) {
   if (at > 0 && token_char(text[at - 1])) return 0;
   if (at + 15 > text.size()) return 0;
-  const auto upper = [](char c) { return c >= 'A' && c <= 'Z'; };
   if (!upper(text[at]) || !upper(text[at + 1]) || !digit(text[at + 2]) || !digit(text[at + 3]))
     return 0;
   std::string compact;
@@ -119,46 +141,56 @@ size_t iban_at(std::string_view text, size_t at) {
 
 std::string without_secrets(std::string_view text) {
   std::string out;
-  out.reserve(text.size());
+  size_t copied = 0;
   for (size_t at = 0; at < text.size();) {
-    if (const size_t length = secret_at(text, at); length > 0) {
+    if ((marks_of(text[at]) & kSecretBegins) == 0 ||
+        (at > 0 && (marks_of(text[at - 1]) & kToken) != 0)) {
+      ++at;
+    } else if (const size_t length = secret_at(text, at); length > 0) {
+      out.append(text, copied, at - copied);
       out += kGone;
-      at += length;
+      copied = at += length;
     } else {
-      out += text[at++];
+      ++at;
     }
   }
+  out.append(text, copied);
   return log::redacted(out);
 }
 
 std::string without_personal_data(std::string_view text) {
   std::string out;
-  out.reserve(text.size());
+  size_t copied = 0;
+  const auto redact = [&](size_t begin, size_t end) {
+    out.append(text, copied, begin - copied);
+    out += kGone;
+    copied = end;
+  };
   for (size_t at = 0; at < text.size();) {
-    if (text[at] == '@' && !out.empty()) {
+    if ((marks_of(text[at]) & kPersonalBegins) == 0) {
+      ++at;
+      continue;
+    }
+    if (text[at] == '@') {
       // A mail address: what stands before belongs to it, too.
-      size_t begin = out.size();
-      while (begin > 0 && (token_char(out[begin - 1]) || out[begin - 1] == '+')) --begin;
+      size_t begin = at;
+      while (begin > copied && (token_char(text[begin - 1]) || text[begin - 1] == '+')) --begin;
       size_t end = at + 1;
       while (end < text.size() && (token_char(text[end]))) ++end;
       while (end > at + 1 && (text[end - 1] == '.' || text[end - 1] == '-')) --end;
       const std::string_view host = text.substr(at + 1, end - at - 1);
-      if (begin < out.size() && host.find('.') != std::string_view::npos) {
-        out.resize(begin);
-        out += kGone;
+      if (begin < at && host.find('.') != std::string_view::npos) {
+        redact(begin, end);
         at = end;
         continue;
       }
     }
     size_t length = number_at(text, at);
     if (length == 0) length = iban_at(text, at);
-    if (length > 0) {
-      out += kGone;
-      at += length;
-    } else {
-      out += text[at++];
-    }
+    if (length > 0) redact(at, at + length);
+    at += std::max<size_t>(1, length);
   }
+  out.append(text, copied);
   return out;
 }
 
