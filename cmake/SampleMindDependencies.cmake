@@ -11,6 +11,7 @@ find_package(tomlplusplus REQUIRED)
 find_package(Boost 1.81 REQUIRED)   # header-only use: Asio
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(SNDFILE REQUIRED IMPORTED_TARGET sndfile)
+pkg_check_modules(MONGOC REQUIRED IMPORTED_TARGET libmongoc-1.0)
 pkg_check_modules(TAGLIB REQUIRED IMPORTED_TARGET taglib)
 pkg_check_modules(SOXR REQUIRED IMPORTED_TARGET soxr)
 if(SAMPLEMIND_TESTS)

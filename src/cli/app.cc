@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/context.h"
 #include "server/engine.h"
+#include "server/service.h"
 
 namespace samplemind::cli {
 
@@ -154,7 +155,8 @@ std::vector<std::string> command_names() {
 
 // Options of the whole program that take a value of their own word.
 bool takes_value(const std::string& word) {
-  return word == "--config" || word == "--home" || word == "--log-level" || word == "--log-format";
+  return word == "--config" || word == "--home" || word == "--store" || word == "--log-level" ||
+         word == "--log-format";
 }
 
 // Names of the long options a command understands, "--json".
@@ -230,6 +232,7 @@ std::string full_help(const Terminal& out) {
           "\n"
           "  --home DIR        data and configuration there ($SAMPLEMIND_HOME)\n"
           "  --config FILE     another configuration file\n"
+          "  --store ADDRESS   the library in a MongoDB: mongodb://HOST/DATABASE\n"
           "  --log-level L     debug, info, warn, error\n"
           "  --log-format F    auto, text, json\n"
           "  --help, --version\n"
@@ -302,6 +305,17 @@ std::string command_help(const Terminal& out, const CLI::App& command, const Com
          styled(out, Style::kBold, "Examples") + "\n" + entry.examples + "\n";
 }
 
+// --store holds for this command and what it starts. A service that runs has its store already.
+std::optional<Error> use_store(const Context& context) {
+  if (context.store_flag.empty()) return std::nullopt;
+  if (server::read_run_file(context.home()))
+    return Error(ErrorCode::kAlreadyExists,
+                 "SampleMind is running, with the library that it was started with",
+                 "leave --store away, or: samplemind down, then samplemind up --store ADDRESS");
+  ::setenv("SAMPLEMIND_LIBRARY_STORE", context.store_flag.c_str(), 1);
+  return std::nullopt;
+}
+
 }  // namespace
 
 int run_command_line(std::vector<std::string> arguments) {
@@ -318,6 +332,8 @@ int run_command_line(std::vector<std::string> arguments) {
   app.add_flag("--version", version, "Show the version");
   app.add_option("--home", context.home_flag, "Data and configuration there");
   app.add_option("--config", context.config_file, "Another configuration file");
+  app.add_option("--store", context.store_flag,
+                 "The library in a MongoDB: mongodb://HOST/DATABASE");
   app.add_option("--log-level", context.log_level, "debug, info, warn or error");
   app.add_option("--log-format", context.log_format, "auto, text or json");
   app.require_subcommand(0, 1);
@@ -383,6 +399,10 @@ int run_command_line(std::vector<std::string> arguments) {
   if (!context.home_flag.empty()) {
     // Also for what we start.
     ::setenv("SAMPLEMIND_HOME", context.home().c_str(), 1);
+  }
+  if (const auto wrong = use_store(context)) {
+    print_error(context.err, *wrong);
+    return exit_code(wrong->code());
   }
   for (const auto& [command, run] : runs) {
     if (!command->parsed()) continue;

@@ -23,6 +23,7 @@ struct Context {
   // Global flags; empty: not given.
   std::string config_file;
   std::string home_flag;
+  std::string store_flag;
   std::string log_level;
   std::string log_format;
 

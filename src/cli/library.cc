@@ -34,6 +34,15 @@ Result<void> no_service(const Context& context, std::string_view action) {
       "samplemind down, then again");
 }
 
+// Saving a damaged file, and restoring one, is of library.db alone.
+Result<void> own_file(const Context& context, std::string_view action) {
+  SM_TRY(const Config config, context.load_config());
+  if (config.string("library.store").empty()) return ok();
+  return Error(ErrorCode::kUnsupported,
+               "'library " + std::string(action) + "' is not done for a library in MongoDB",
+               "mongorestore brings back what mongodump saved");
+}
+
 void show(const LibraryFlags& f, const JsonValue& done, const std::string& text) {
   print(f.json ? done.dump() + "\n" : text + "\n");
 }
@@ -43,6 +52,7 @@ Result<int> check(const Context& context, const LibraryFlags& f) {
   const bool damaged = !api.ok() && api.error().code() == ErrorCode::kDataLoss;
   if (damaged && f.repair) {
     // So damaged that it cannot be opened.
+    SM_CHECK_OK(own_file(context, "check --repair"));
     SM_CHECK_OK(no_service(context, "check --repair"));
     SM_TRY(const int64_t saved, library::salvage_library(context.home()));
     std::string json;
@@ -60,6 +70,7 @@ Result<int> check(const Context& context, const LibraryFlags& f) {
   if (f.repair && (!done.ok() || !(*done)["ok"].bool_or(false)) &&
       (done.ok() || done.error().code() == ErrorCode::kDataLoss)) {
     api->reset();
+    SM_CHECK_OK(own_file(context, "check --repair"));
     SM_CHECK_OK(no_service(context, "check --repair"));
     SM_TRY(const int64_t saved, library::salvage_library(context.home()));
     print(human_count(saved) +
@@ -132,6 +143,7 @@ Result<int> run_library(const Context& context, const LibraryFlags& f) {
   if (f.action == "restore") {
     SM_CHECK_OK(need(1, "restore FILE"));
     SM_CHECK_OK(no_service(context, "restore"));
+    SM_CHECK_OK(own_file(context, "restore"));
     SM_CHECK_OK(library::restore_library(context.home(), absolute(f.arguments[0])));
     print(f.json
               ? "{\"restored\":true}\n"

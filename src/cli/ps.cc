@@ -46,6 +46,14 @@ Service remote_service(std::string name, const HostPort& where) {
   return s;
 }
 
+// Of "mongodb://user:password@one:27017,two/database".
+std::string first_host(const std::string& address) {
+  std::string hosts = address.substr(address.find("://") + 3);
+  hosts = hosts.substr(0, hosts.find_first_of("/?"));
+  hosts.erase(0, hosts.rfind('@') + 1);
+  return hosts.substr(0, hosts.find(','));
+}
+
 Result<std::vector<Service>> services(const Context& context) {
   SM_TRY(const Config config, context.load_config());
   const fs::path home = context.home();
@@ -94,9 +102,9 @@ Result<std::vector<Service>> services(const Context& context) {
     if (e.value.empty()) continue;
     if (e.name.ends_with("redis.url") || e.name.ends_with("redis_url"))
       list.push_back(remote_service("redis", parse_host_port(e.value, 6379)));
-    if (e.name.ends_with("mongodb.url") || e.name.ends_with("mongodb_url") ||
-        e.name.ends_with("mongodb.uri"))
-      list.push_back(remote_service("mongodb", parse_host_port(e.value, 27017)));
+    // Under mongodb+srv:// the hosts stand in the DNS: nothing to look at here.
+    if (e.name == "library.store" && e.value.starts_with("mongodb://"))
+      list.push_back(remote_service("mongodb", parse_host_port(first_host(e.value), 27017)));
   }
   return list;
 }

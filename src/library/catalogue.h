@@ -1,9 +1,9 @@
 // The catalogue: what is known of every sound file, kept in <home>/library.db (SQLite, write-ahead
-// log), and what its user says about it. One process writes (it holds <home>/library.lock), any
-// number read. Searches run on an index in memory (index/search_index.h) that is filled on a thread
-// of its own when the library is opened; the first search waits for it. A Catalogue is thread-safe:
-// one connection for writing and one for reading, each with its lock; calls block on the disk, so
-// call them from a pool thread.
+// log) or in a MongoDB, and what its user says about it. One process writes (it holds
+// <home>/library.lock, or a lease in the MongoDB), any number read. Searches run on an index in
+// memory (index/search_index.h) that is filled on a thread of its own when the library is opened;
+// the first search waits for it. A Catalogue is thread-safe: one connection for writing and one for
+// reading, each with its lock; calls block on the disk, so call them from a pool thread.
 //
 // What the user changes is written to a journal in the same transaction, and undo() takes it back.
 #pragma once
@@ -57,7 +57,7 @@ struct Sample {
 
 struct SearchResult {
   std::vector<Sample> samples;  // with all that was measured, without lists of times and facts
-  int64_t total = 0;  // without limit and offset
+  int64_t total = 0;            // without limit and offset
   // Words that no sound has and what was taken instead: ("kcik", "kick").
   std::vector<std::pair<std::string, std::string>> corrected;
 };
@@ -122,7 +122,11 @@ class Catalogue {
   // Creates the folder and the file where needed (kWrite). kAlreadyExists when another process
   // writes; kUnsupported when the file was made by a newer version; kDataLoss when it is damaged.
   // With kRead and no file: an empty catalogue.
-  static Result<std::unique_ptr<Catalogue>> open(const std::filesystem::path& home, Access access);
+  // `store`: empty for that file, or the address of a MongoDB that keeps the library instead
+  // ("mongodb://host/database", docs/library.md). Then also kInvalidArgument for any other address,
+  // kUnauthenticated, and kUnavailable when no server answers within five seconds.
+  static Result<std::unique_ptr<Catalogue>> open(const std::filesystem::path& home, Access access,
+                                                 const std::string& store = "");
   virtual ~Catalogue() = default;
 
   // All files known under the folders, by path: what a rescan compares with.
@@ -137,6 +141,7 @@ class Catalogue {
   virtual Result<std::unordered_map<std::string, Known>> known() = 0;
 
   // Inserts or replaces by path, in one transaction: all of them or none.
+  // In MongoDB each sample is whole or not there, and an error may leave some of them stored.
   virtual Result<void> put(const std::vector<Sample>& batch) = 0;
   // The samples of this content, oldest first, 16 at most, with their lists of times: a moved file
   // keeps its id, a copy needs no second measurement.
@@ -206,6 +211,8 @@ class Catalogue {
   // Rebuilds what can be rebuilt (indices, rows without a sound); gives what was done.
   virtual Result<std::vector<std::string>> repair() = 0;
   virtual uint64_t memory_bytes() = 0;  // SQLite's own count and the index
+  // Where it is kept, for people: "library.db" or "MongoDB host:27017/samplemind".
+  virtual std::string place() const = 0;
 };
 
 // The analysis as the ear gave it, of a sample from get() or find_by_digest().

@@ -30,7 +30,7 @@ Sample sample(const std::string& path, std::optional<double> tempo = {}, const c
 }
 
 std::unique_ptr<Catalogue> open_for_writing(const fs::path& home) {
-  auto catalogue = Catalogue::open(home, Access::kWrite);
+  auto catalogue = open_catalogue(home, Access::kWrite);
   EXPECT_TRUE(catalogue.ok()) << catalogue.error().message();
   return std::move(catalogue).value();
 }
@@ -83,7 +83,7 @@ TEST(Catalogue, KeepsEveryFact) {
     ASSERT_TRUE(catalogue->put({s}).ok());
     id = (*catalogue->get_by_path("/a/b.wav"))->id;
   }
-  const auto catalogue = Catalogue::open(home.path(), Access::kRead);
+  const auto catalogue = open_catalogue(home.path(), Access::kRead);
   ASSERT_TRUE(catalogue.ok());
   const auto got = (*catalogue)->get(id);
   ASSERT_TRUE(got.ok() && *got);
@@ -158,30 +158,30 @@ TEST(Catalogue, HomeAndFilesArePrivate) {
 TEST(Catalogue, OneWriterManyReaders) {
   const TemporaryFolder home;
   auto writer = open_for_writing(home.path());
-  const auto second = Catalogue::open(home.path(), Access::kWrite);
+  const auto second = open_catalogue(home.path(), Access::kWrite);
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().code(), ErrorCode::kAlreadyExists);
   EXPECT_NE(second.error().message().find("open in another process"), std::string::npos);
-  const auto reader = Catalogue::open(home.path(), Access::kRead);
+  const auto reader = open_catalogue(home.path(), Access::kRead);
   ASSERT_TRUE(reader.ok()) << reader.error().message();
   ASSERT_TRUE(writer->put({sample("/x.wav")}).ok());
   EXPECT_EQ(found(**reader, "x"), Names{"x.wav"});
   writer.reset();
-  EXPECT_TRUE(Catalogue::open(home.path(), Access::kWrite).ok());
+  EXPECT_TRUE(open_catalogue(home.path(), Access::kWrite).ok());
 }
 
 TEST(Catalogue, ReadingBeforeAnythingWasScanned) {
   const TemporaryFolder home;
-  const auto reader = Catalogue::open(home.path() / "none", Access::kRead);
+  const auto reader = open_catalogue(home.path() / "none", Access::kRead);
   ASSERT_TRUE(reader.ok());
   EXPECT_EQ(found(**reader, ""), Names{});
   EXPECT_FALSE(fs::exists(home.path() / "none"));
   // A start that died between creating the file and filling it.
   write_file(home.path() / "library.db", "");
-  const auto unfilled = Catalogue::open(home.path(), Access::kRead);
+  const auto unfilled = open_catalogue(home.path(), Access::kRead);
   ASSERT_TRUE(unfilled.ok()) << unfilled.error().message();
   EXPECT_EQ(found(**unfilled, ""), Names{});
-  EXPECT_TRUE(Catalogue::open(home.path(), Access::kWrite).ok());
+  EXPECT_TRUE(open_catalogue(home.path(), Access::kWrite).ok());
 }
 
 TEST(Catalogue, NewerAndDamagedFilesAreRefused) {
@@ -189,7 +189,7 @@ TEST(Catalogue, NewerAndDamagedFilesAreRefused) {
   { ASSERT_TRUE(open_for_writing(home.path())->put({sample("/x.wav")}).ok()); }
   raw_sql(home.path() / "library.db", "PRAGMA user_version=999");
   for (const Access access : {Access::kWrite, Access::kRead}) {
-    const auto newer = Catalogue::open(home.path(), access);
+    const auto newer = open_catalogue(home.path(), access);
     ASSERT_FALSE(newer.ok());
     EXPECT_EQ(newer.error().code(), ErrorCode::kUnsupported);
     EXPECT_NE(newer.error().message().find("schema 999"), std::string::npos);
@@ -197,7 +197,7 @@ TEST(Catalogue, NewerAndDamagedFilesAreRefused) {
   }
   const TemporaryFolder other;
   write_file(other.path() / "library.db", std::string(8192, 'x'));
-  const auto damaged = Catalogue::open(other.path(), Access::kWrite);
+  const auto damaged = open_catalogue(other.path(), Access::kWrite);
   ASSERT_FALSE(damaged.ok());
   EXPECT_EQ(damaged.error().code(), ErrorCode::kDataLoss);
   EXPECT_NE(damaged.error().message().find("library.db"), std::string::npos);
@@ -227,7 +227,7 @@ TEST(Catalogue, EveryOlderSchemaIsBroughtUpToDate) {
               "INSERT INTO sample (id, path, size, mtime_ns, added_ms, analysis_version, name) "
               "VALUES (50, x'2f', 0, 0, 0, 0, 'x'); DELETE FROM sample WHERE id=50");
     }
-    const auto too_old = Catalogue::open(home.path(), Access::kRead);
+    const auto too_old = open_catalogue(home.path(), Access::kRead);
     ASSERT_FALSE(too_old.ok());
     EXPECT_EQ(too_old.error().code(), ErrorCode::kUnavailable);
     const auto catalogue = open_for_writing(home.path());

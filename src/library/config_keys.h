@@ -7,7 +7,7 @@
 
 namespace samplemind::library {
 
-// library.scan_threads (ScanOptions::threads), library.demo_pack.
+// library.store (Catalogue::open), library.scan_threads (ScanOptions::threads), library.demo_pack.
 std::vector<ConfigKey> config_keys();
 
 }  // namespace samplemind::library

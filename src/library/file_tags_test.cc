@@ -42,7 +42,7 @@ void write_sound(const fs::path& path, int format, double seconds = 2) {
 class FileTagsTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto opened = Catalogue::open(home(), Catalogue::Access::kWrite);
+    auto opened = open_catalogue(home(), Catalogue::Access::kWrite);
     ASSERT_TRUE(opened.ok());
     catalogue_ = std::move(opened).value();
   }

@@ -43,7 +43,7 @@ class User : public ::testing::Test {
   User() { open(); }
   void open() {
     catalogue_.reset();
-    auto opened = Catalogue::open(home_.path(), Access::kWrite);
+    auto opened = open_catalogue(home_.path(), Access::kWrite);
     ASSERT_TRUE(opened.ok()) << opened.error().message();
     catalogue_ = std::move(*opened);
   }

@@ -97,7 +97,7 @@ class OddQueue final : public MeasureQueue {
 class ElsewhereTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto opened = Catalogue::open(folder_.path() / "home", Catalogue::Access::kWrite);
+    auto opened = open_catalogue(folder_.path() / "home", Catalogue::Access::kWrite);
     ASSERT_TRUE(opened.ok());
     catalogue_ = std::move(*opened);
     for (int i = 0; i < 10; ++i)

@@ -18,7 +18,7 @@ class Out : public ::testing::Test {
   Out() { open(); }
   void open() {
     catalogue_.reset();
-    auto opened = Catalogue::open(root_.path() / "home", Catalogue::Access::kWrite);
+    auto opened = open_catalogue(root_.path() / "home", Catalogue::Access::kWrite);
     ASSERT_TRUE(opened.ok()) << opened.error().message();
     catalogue_ = std::move(*opened);
   }
@@ -205,7 +205,7 @@ TEST_F(Out, KilledWhileRenaming) {
     catalogue_.reset();
     const pid_t child = ::fork();
     if (child == 0) {
-      auto own = Catalogue::open(root_.path() / "home", Catalogue::Access::kWrite);
+      auto own = open_catalogue(root_.path() / "home", Catalogue::Access::kWrite);
       if (!own.ok()) ::_exit(1);
       const auto plan = plan_rename(**own, ids, "r" + std::to_string(round) + "_{n}");
       if (!plan.ok()) ::_exit(2);

@@ -5,11 +5,12 @@
 #include <cstdio>
 
 #include "library/scanner.h"
+#include "library/test_support.h"
 
 int main(int argc, char** argv) {
   using namespace samplemind::library;
   if (argc != 3) return 2;
-  auto catalogue = Catalogue::open(argv[1], Catalogue::Access::kWrite);
+  auto catalogue = open_catalogue(argv[1], Catalogue::Access::kWrite);
   if (!catalogue.ok()) {
     std::fprintf(stderr, "%s\n", catalogue.error().message().c_str());
     return 1;

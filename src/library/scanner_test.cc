@@ -21,7 +21,7 @@ class Scanner : public ::testing::Test {
   Scanner() : sounds_(root_.path() / "sounds") { reopen(); }
   void reopen() {
     catalogue_.reset();
-    auto opened = Catalogue::open(root_.path() / "home", Catalogue::Access::kWrite);
+    auto opened = open_catalogue(root_.path() / "home", Catalogue::Access::kWrite);
     ASSERT_TRUE(opened.ok()) << opened.error().message();
     catalogue_ = std::move(opened).value();
   }

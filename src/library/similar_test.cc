@@ -134,7 +134,7 @@ TEST(SoundVectors, ClosePairsAreFound) {
 class Similarity : public ::testing::Test {
  protected:
   Similarity() {
-    auto opened = Catalogue::open(home_.path() / "home", Catalogue::Access::kWrite);
+    auto opened = open_catalogue(home_.path() / "home", Catalogue::Access::kWrite);
     EXPECT_TRUE(opened.ok());
     catalogue_ = std::move(*opened);
   }

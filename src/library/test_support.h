@@ -1,4 +1,4 @@
-// For this folder's tests: temporary folders and small sound files.
+// For this folder's tests: catalogues, temporary folders and small sound files.
 #pragma once
 
 #include <cmath>
@@ -9,8 +9,21 @@
 #include <string>
 
 #include "base/files.h"
+#include "base/hash.h"
+#include "library/catalogue.h"
 
 namespace samplemind::library {
+
+// The catalogue of a home: in the home, or in a database of its own of the MongoDB that
+// SAMPLEMIND_TEST_STORE names, so that the same tests run over both stores
+// (tests/integration/mongo_test.py).
+inline Result<std::unique_ptr<Catalogue>> open_catalogue(const fs::path& home,
+                                                         Catalogue::Access access) {
+  const char* const server = std::getenv("SAMPLEMIND_TEST_STORE");
+  if (server == nullptr) return Catalogue::open(home, access);
+  return Catalogue::open(home, access,
+                         std::string(server) + "/t" + blake3(home.string()).hex().substr(0, 24));
+}
 
 class TemporaryFolder {
  public:

@@ -125,7 +125,7 @@ void write_hit(const fs::path& file, double hz, double noise, double decay_s, do
 class Aiming : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto opened = Catalogue::open(folder_.path() / "home", Catalogue::Access::kWrite);
+    auto opened = open_catalogue(folder_.path() / "home", Catalogue::Access::kWrite);
     ASSERT_TRUE(opened.ok());
     catalogue_ = std::move(*opened);
     add("low tone", 80, 0, 0.15, 0.002, 0.5);

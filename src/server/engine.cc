@@ -51,15 +51,17 @@ Result<std::unique_ptr<Engine>> Engine::open(Config config, fs::path home,
     if (e.secret) log::redact(e.value);
   }
   if (access == library::Catalogue::Access::kWrite) SM_CHECK_OK(make_private_dir(engine->home));
-  SM_TRY(engine->catalogue, library::Catalogue::open(engine->home, access));
+  SM_TRY(engine->catalogue,
+         library::Catalogue::open(engine->home, access, engine->config.string("library.store")));
   SM_TRY(engine->keys, ai::KeyStore::open(engine->home / "keys.json"));
   std::error_code ignored;
   // A command that only looks leaves no folders behind.
   const bool may_write =
       access == library::Catalogue::Access::kWrite || fs::is_directory(engine->home, ignored);
-  SM_TRY(engine->gateway,
-         ai::Gateway::create(engine->config, may_write ? engine->home / "cache" : fs::path(),
-                             engine->metrics, system_clock(), may_write ? engine->home : fs::path()));
+  SM_TRY(
+      engine->gateway,
+      ai::Gateway::create(engine->config, may_write ? engine->home / "cache" : fs::path(),
+                          engine->metrics, system_clock(), may_write ? engine->home : fs::path()));
   return engine;
 }
 

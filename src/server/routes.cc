@@ -333,7 +333,7 @@ Task<void> get_profile(Call call) {
   component("heap free", heap.kept_bytes, "kept by the allocator for later");
   component("answer cache", cache.memory_bytes,
             std::to_string(cache.memory_entries) + " answers in memory");
-  component("library", engine.catalogue->memory_bytes(), "SQLite's pages and statements");
+  component("library", engine.catalogue->memory_bytes(), "the index, SQLite's pages");
   w.end_array();
   w.key("disk").begin_array();
   w.begin_object()
@@ -350,7 +350,7 @@ Task<void> get_profile(Call call) {
   w.begin_object()
       .field("name", "library")
       .field("bytes", db)
-      .field("what", "library.db with its log")
+      .field("what", engine.catalogue->place())
       .end_object();
   w.end_array();
   const net::Server* const server = engine.server;

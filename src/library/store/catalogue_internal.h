@@ -30,6 +30,7 @@ class SqliteCatalogue final : public IndexedCatalogue {
   Result<LibrarySummary> summary() override;
 
   uint64_t memory_bytes() override;
+  std::string place() const override { return "library.db"; }
 
   Result<EditReport> edit(const std::vector<int64_t>& ids, const MarksChange& change) override;
   Result<EditReport> set_marks(const std::vector<std::pair<int64_t, Marks>>& marks,

@@ -3,6 +3,7 @@
 // store derives from this, implements the rest of Catalogue and the few virtual functions here.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -59,6 +60,9 @@ class IndexedCatalogue : public Catalogue {
   // in the store's destructor.
   void start_index();
   void finish_index();
+  // The index is read anew before the next search: after a write of which it is not known how much
+  // was stored.
+  void doubt_index() { doubtful_ = true; }
 
  private:
   Result<void> fill_index();
@@ -74,7 +78,7 @@ class IndexedCatalogue : public Catalogue {
   bool vectors_ready_ = false;
   std::thread index_thread_;
   bool writes_ = false;  // the index is told of every change
-  std::optional<Error> index_error_;
+  std::atomic<bool> doubtful_{false};
   int64_t index_version_ = -1;  // of version(), when another process writes
 };
 
@@ -84,5 +88,19 @@ void settle_sample(Sample& s);
 // Lists of times and facts, for samples that are shown in a list.
 void drop_lists(Sample& s);
 Error no_collection(std::string_view name);
+Error no_sample(int64_t id);
+
+// ---- what a change must be, whatever store it is for ----
+std::string marks_json(const Marks& marks);
+// The sample's marks after the change. kInvalidArgument for a tempo out of range.
+Result<Marks> edited(const Sample& sample, const MarksChange& change);
+// `now`: the collection of this name that is there, `count`: how many there are.
+Result<void> check_collection(const Collection& c, const std::optional<Collection>& now,
+                              int64_t count);
+// `entry`: what undo(id) would take back. kNotFound, or kAlreadyExists.
+Result<void> check_undo(const std::optional<JournalEntry>& entry, std::optional<int64_t> id);
+// A collection as it was before a change, for the journal; absent: there was none.
+std::string collection_before(std::string_view name, const std::optional<Collection>& c,
+                              const std::vector<int64_t>& samples);
 
 }  // namespace samplemind::library

@@ -37,7 +37,7 @@ void IndexedCatalogue::start_index() {
     const std::unique_lock lock(index_mutex_);
     locked = true;
     locked.notify_one();
-    if (auto filled = fill_index(); !filled.ok()) index_error_ = std::move(filled).error();
+    if (!fill_index().ok()) doubt_index();  // the first search tries again and tells
   });
   locked.wait(false);
 }
@@ -53,17 +53,22 @@ Result<void> IndexedCatalogue::fill_index() {
 }
 
 Result<void> IndexedCatalogue::ready_index() {
+  int64_t now = 0;
   if (writes_) {
     const std::shared_lock lock(index_mutex_);
-    if (index_error_) return *index_error_;
-    return ok();
+    if (!doubtful_) return ok();
+  } else {
+    // Another process may write: what it committed since is read.
+    SM_TRY(now, version());
   }
-  // Another process may write: what it committed since is read.
-  SM_TRY(const int64_t now, version());
   const std::unique_lock lock(index_mutex_);
-  if (now == index_version_) return ok();
-  SM_CHECK_OK(fill_index());
+  if (writes_ ? !doubtful_ : now == index_version_) return ok();
+  doubtful_ = false;  // a write that fails from here on sets it again
   vectors_ready_ = false;
+  if (auto filled = fill_index(); !filled.ok()) {
+    doubtful_ = true;
+    return filled;
+  }
   index_version_ = now;
   return ok();
 }

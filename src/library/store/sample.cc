@@ -1,6 +1,9 @@
 // A sample, and how what was heard, named and said becomes what is believed of it; which store
 // keeps them.
+#include <algorithm>
+
 #include "library/store/catalogue_internal.h"
+#include "library/store/mongo_internal.h"
 
 namespace samplemind::library {
 
@@ -55,7 +58,99 @@ void drop_lists(Sample& s) {
   s.facts.clear();
 }
 
-Result<std::unique_ptr<Catalogue>> Catalogue::open(const fs::path& home, Access access) {
+// ---- what a change must be ----
+
+namespace {
+
+constexpr size_t kNameMax = 200;
+constexpr int64_t kCollectionsMax = 10000;
+
+}  // namespace
+
+Error no_sample(int64_t id) {
+  return Error(ErrorCode::kNotFound, "there is no sample " + std::to_string(id));
+}
+
+std::string marks_json(const Marks& marks) {
+  std::string json;
+  JsonWriter w(json);
+  write_json(w, marks);
+  return json;
+}
+
+Result<Marks> edited(const Sample& sample, const MarksChange& change) {
+  Marks after = sample.marks;
+  apply(change, sample.analysis.tempo_bpm, after);
+  if (after.tempo_bpm && (*after.tempo_bpm < 20 || *after.tempo_bpm > 400))
+    return Error(ErrorCode::kInvalidArgument,
+                 sample.file.path + ": the tempo would be " +
+                     std::to_string(static_cast<int>(*after.tempo_bpm)) +
+                     ", and must be 20 to 400");
+  return after;
+}
+
+Result<void> check_collection(const Collection& c, const std::optional<Collection>& now,
+                              int64_t count) {
+  const bool plain = std::none_of(c.name.begin(), c.name.end(), [](char ch) {
+    return static_cast<unsigned char>(ch) < 0x20 || ch == '"';
+  });
+  if (c.name.empty() || c.name.size() > kNameMax || !plain)
+    return Error(ErrorCode::kInvalidArgument,
+                 "a collection's name is 1 to 200 bytes without quotes and control characters");
+  if (!c.query.empty()) {
+    SM_TRY(const ParsedQuery parsed, parse_query(c.query));
+    (void)parsed;
+  }
+  if (now && now->samples > 0 && !c.query.empty())
+    return Error(ErrorCode::kInvalidArgument,
+                 "'" + now->name + "' holds sounds put in by hand and cannot become a query",
+                 "give the query another name");
+  if (!now && count >= kCollectionsMax)
+    return Error(ErrorCode::kResourceExhausted, "there are 10,000 collections already");
+  return ok();
+}
+
+Result<void> check_undo(const std::optional<JournalEntry>& entry, std::optional<int64_t> id) {
+  if (!entry)
+    return Error(ErrorCode::kNotFound, id ? "there is no change " + std::to_string(*id)
+                                          : std::string("there is no change to take back"));
+  if (entry->state != "done")
+    return Error(ErrorCode::kAlreadyExists,
+                 "change " + std::to_string(entry->id) + " is " + entry->state + " already");
+  return ok();
+}
+
+std::string collection_before(std::string_view name, const std::optional<Collection>& c,
+                              const std::vector<int64_t>& samples) {
+  std::string json;
+  JsonWriter w(json);
+  w.begin_object().field("name", name);
+  if (!c) {
+    w.field("absent", true).end_object();
+    return json;
+  }
+  w.field("query", c->query).field("note", c->note).field("created_ms", c->created_ms);
+  w.key("samples").begin_array();
+  for (const int64_t id : samples) w.value(id);
+  w.end_array().end_object();
+  return json;
+}
+
+// ---- which store ----
+
+Result<std::unique_ptr<Catalogue>> Catalogue::open(const fs::path& home, Access access,
+                                                   const std::string& store) {
+  if (store.starts_with("mongodb://") || store.starts_with("mongodb+srv://")) {
+    auto catalogue = std::make_unique<MongoCatalogue>();
+    SM_CHECK_OK(catalogue->open(store, access));
+    return std::unique_ptr<Catalogue>(std::move(catalogue));
+  }
+  if (!store.empty())
+    return Error(ErrorCode::kInvalidArgument,
+                 "library.store is no address of a MongoDB: it begins with mongodb:// or "
+                 "mongodb+srv://",
+                 "--store mongodb://localhost:27017/samplemind; nothing for a file in the data "
+                 "folder");
   auto catalogue = std::make_unique<SqliteCatalogue>();
   SM_CHECK_OK(catalogue->open(home, access));
   return std::unique_ptr<Catalogue>(std::move(catalogue));

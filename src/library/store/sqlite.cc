@@ -393,7 +393,7 @@ Result<void> SqliteCatalogue::relink(int64_t id, const FileStamp& file) {
   SM_TRY(Statement update, writer_.prepare("UPDATE sample SET path=? WHERE id=?"));
   SM_CHECK_OK(update.blob(file.path).integer(id).run());
   SM_TRY(auto sample, load(writer_, id));
-  if (!sample) return Error(ErrorCode::kNotFound, "there is no sample " + std::to_string(id));
+  if (!sample) return no_sample(id);
   sample->file = file;
   sample->missing = false;
   SM_CHECK_OK(rewrite(writers, std::move(*sample), changes));

@@ -6,13 +6,6 @@
 
 namespace samplemind::library {
 
-namespace {
-
-constexpr size_t kNameMax = 200;
-constexpr size_t kCollectionsMax = 10000;
-
-}  // namespace
-
 Result<std::optional<Collection>> SqliteCatalogue::find_collection(Connection& connection,
                                                                    std::string_view name,
                                                                    int64_t* id) {
@@ -46,25 +39,16 @@ Result<std::vector<Collection>> SqliteCatalogue::collections() {
 Result<std::string> SqliteCatalogue::collection_json(std::string_view name) {
   int64_t id = 0;
   SM_TRY(const auto c, find_collection(writer_, name, &id));
-  std::string json;
-  JsonWriter w(json);
-  w.begin_object().field("name", name);
-  if (!c) {
-    w.field("absent", true).end_object();
-    return json;
-  }
-  w.field("query", c->query).field("note", c->note).field("created_ms", c->created_ms);
-  w.key("samples").begin_array();
+  std::vector<int64_t> samples;
   SM_TRY(Statement rows, writer_.prepare("SELECT sample_id FROM collection_sample WHERE "
                                          "collection_id=? ORDER BY position"));
   rows.integer(id);
   for (;;) {
     SM_TRY(const bool more, rows.step());
     if (!more) break;
-    w.value(rows.get_integer(0));
+    samples.push_back(rows.get_integer(0));
   }
-  w.end_array().end_object();
-  return json;
+  return collection_before(name, c, samples);
 }
 
 Result<void> SqliteCatalogue::put_back_collection(const std::string& before) {
@@ -101,30 +85,15 @@ Result<void> SqliteCatalogue::put_back_collection(const std::string& before) {
 }
 
 Result<EditReport> SqliteCatalogue::put_collection(const Collection& c) {
-  const bool plain = std::none_of(c.name.begin(), c.name.end(), [](char ch) {
-    return static_cast<unsigned char>(ch) < 0x20 || ch == '"';
-  });
-  if (c.name.empty() || c.name.size() > kNameMax || !plain)
-    return Error(ErrorCode::kInvalidArgument,
-                 "a collection's name is 1 to 200 bytes without quotes and control characters");
-  if (!c.query.empty()) {
-    SM_TRY(const ParsedQuery parsed, parse_query(c.query));
-    (void)parsed;
-  }
   const std::lock_guard lock(write_mutex_);
   SM_ASSERT(writable_);
   Transaction transaction(writer_);
   SM_CHECK_OK(transaction.begin());
   int64_t id = 0;
   SM_TRY(const auto now, find_collection(writer_, c.name, &id));
-  if (now && now->samples > 0 && !c.query.empty())
-    return Error(ErrorCode::kInvalidArgument,
-                 "'" + now->name + "' holds sounds put in by hand and cannot become a query",
-                 "give the query another name");
   SM_TRY(Statement count, writer_.prepare("SELECT count(*) FROM collection"));
   SM_TRY(const bool counted, count.step());
-  if (!now && counted && count.get_integer(0) >= static_cast<int64_t>(kCollectionsMax))
-    return Error(ErrorCode::kResourceExhausted, "there are 10,000 collections already");
+  SM_CHECK_OK(check_collection(c, now, counted ? count.get_integer(0) : 0));
   EditReport report;
   SM_TRY(report.journal_id,
          add_journal("collection", (now ? "change collection " : "make collection ") + c.name,

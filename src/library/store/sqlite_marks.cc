@@ -12,13 +12,6 @@ namespace {
 
 constexpr size_t kWhatMax = 200;
 
-std::string marks_json(const Marks& marks) {
-  std::string json;
-  JsonWriter w(json);
-  write_json(w, marks);
-  return json;
-}
-
 JournalEntry read_entry(const Statement& row) {
   return JournalEntry{row.get_integer(0), row.get_integer(1), row.get_bytes(2), row.get_bytes(3),
                       row.get_integer(4)};
@@ -98,14 +91,8 @@ Result<EditReport> SqliteCatalogue::edit(const std::vector<int64_t>& ids,
   std::vector<std::pair<int64_t, Marks>> marks;
   for (const int64_t id : ids) {
     SM_TRY(const auto sample, load(writer_, id));
-    if (!sample) return Error(ErrorCode::kNotFound, "there is no sample " + std::to_string(id));
-    Marks after = sample->marks;
-    apply(change, sample->analysis.tempo_bpm, after);
-    if (after.tempo_bpm && (*after.tempo_bpm < 20 || *after.tempo_bpm > 400))
-      return Error(ErrorCode::kInvalidArgument,
-                   sample->file.path + ": the tempo would be " +
-                       std::to_string(static_cast<int>(*after.tempo_bpm)) +
-                       ", and must be 20 to 400");
+    if (!sample) return no_sample(id);
+    SM_TRY(Marks after, edited(*sample, change));
     marks.emplace_back(id, std::move(after));
   }
   return write_marks(marks, describe(change));
@@ -122,7 +109,7 @@ Result<void> SqliteCatalogue::played(int64_t id) {
   const std::lock_guard lock(write_mutex_);
   SM_ASSERT(writable_);
   SM_TRY(auto sample, load(writer_, id));
-  if (!sample) return Error(ErrorCode::kNotFound, "there is no sample " + std::to_string(id));
+  if (!sample) return no_sample(id);
   sample->marks.played_ms = system_clock().unix_ms();
   SM_TRY(Statement store,
          writer_.prepare("INSERT OR REPLACE INTO sample_mark (id, marks) VALUES (?,?)"));
@@ -153,7 +140,7 @@ Result<JournalEntry> SqliteCatalogue::undo(std::optional<int64_t> id) {
   Transaction transaction(writer_);
   SM_CHECK_OK(transaction.begin());
   std::string kind;
-  JournalEntry entry;
+  std::optional<JournalEntry> found;
   {
     SM_TRY(Statement rows,
            writer_.prepare("SELECT id, at_ms, what, state, (SELECT count(*) FROM journal_row r "
@@ -166,16 +153,13 @@ Result<JournalEntry> SqliteCatalogue::undo(std::optional<int64_t> id) {
       rows.null();
     }
     SM_TRY(const bool row, rows.step());
-    if (!row) {
-      return Error(ErrorCode::kNotFound, id ? "there is no change " + std::to_string(*id)
-                                            : std::string("there is no change to take back"));
+    if (row) {
+      found = read_entry(rows);
+      kind = rows.get_bytes(5);
     }
-    entry = read_entry(rows);
-    kind = rows.get_bytes(5);
   }
-  if (entry.state != "done")
-    return Error(ErrorCode::kAlreadyExists,
-                 "change " + std::to_string(entry.id) + " is " + entry.state + " already");
+  SM_CHECK_OK(check_undo(found, id));
+  JournalEntry entry = *found;
   if (kind == "move")
     return Error(ErrorCode::kUnsupported, "change " + std::to_string(entry.id) +
                                               " renamed files: it is taken back by "

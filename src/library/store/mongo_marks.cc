@@ -1,0 +1,223 @@
+// What the user says about sounds, and the journal that can take it back.
+#include <algorithm>
+
+#include "library/store/mongo_internal.h"
+
+namespace samplemind::library {
+
+namespace {
+
+constexpr size_t kWhatMax = 200;
+constexpr size_t kAtOnce = 1000;  // sounds of one question
+
+Doc journal_of(int64_t id) {
+  return Doc().integer("_id", id);
+}
+
+JournalEntry read_entry(const DocView& d) {
+  return JournalEntry{d.integer("_id"), d.integer("at_ms"), d.blob("what"), d.text("state"),
+                      d.integer("changes")};
+}
+
+}  // namespace
+
+// Beside what was said already, by the ids in parts: the sounds may be many.
+Result<EditReport> MongoCatalogue::write_marks(const MarksOfIds& marks, std::string_view what) {
+  EditReport report;
+  MarksOfIds changed;
+  std::vector<Row> rows;
+  for (size_t at = 0; at < marks.size(); at += kAtOnce) {
+    const size_t end = std::min(at + kAtOnce, marks.size());
+    std::vector<int64_t> ids;
+    for (size_t i = at; i < end; ++i) ids.push_back(marks[i].first);
+    std::unordered_map<int64_t, Marks> now;
+    SM_TRY(auto samples, load(ids));
+    for (Sample& s : samples) now[s.id] = std::move(s.marks);
+    rows.clear();
+    for (size_t i = at; i < end; ++i) {
+      const auto it = now.find(marks[i].first);
+      if (it == now.end() || it->second == marks[i].second) continue;
+      rows.push_back({it->first, marks_json(it->second)});
+      it->second = marks[i].second;
+      changed.push_back(marks[i]);
+    }
+    if (rows.empty()) continue;
+    if (report.journal_id == 0) {
+      SM_TRY(report.journal_id, next_journal_id());
+    }
+    SM_CHECK_OK(add_rows(report.journal_id, report.changed, rows));
+    report.changed += static_cast<int64_t>(rows.size());
+  }
+  if (report.changed == 0) return report;
+  SM_CHECK_OK(add_entry(report.journal_id, "marks", what, report.changed));
+  Changes changes;
+  SM_CHECK_OK(end_write(store_marks(changed, changes), changes));
+  return report;
+}
+
+Result<void> MongoCatalogue::store_marks(const MarksOfIds& marks, Changes& changes) {
+  for (size_t at = 0; at < marks.size(); at += kAtOnce) {
+    const size_t end = std::min(at + kAtOnce, marks.size());
+    std::vector<MongoLink::Write> writes;
+    std::vector<int64_t> ids;
+    for (size_t i = at; i < end; ++i) {
+      const auto& [id, after] = marks[i];
+      const Doc set = Doc().text("marks", marks_json(after));
+      writes.push_back({id, Doc().doc("$set", set), false});
+      ids.push_back(id);
+    }
+    SM_CHECK_OK(link_->write("samples", writes));
+    SM_TRY(auto samples, load(ids));
+    for (Sample& s : samples) changes.put(std::move(s));
+  }
+  return ok();
+}
+
+Result<EditReport> MongoCatalogue::edit(const std::vector<int64_t>& ids,
+                                        const MarksChange& change) {
+  const std::lock_guard lock(write_mutex_);
+  SM_CHECK_OK(begin_write());
+  MarksOfIds marks;
+  for (size_t at = 0; at < ids.size(); at += kAtOnce) {
+    const std::vector<int64_t> part(
+        ids.begin() + static_cast<ptrdiff_t>(at),
+        ids.begin() + static_cast<ptrdiff_t>(std::min(at + kAtOnce, ids.size())));
+    SM_TRY(const auto samples, load(part));
+    size_t next = 0;
+    for (const int64_t id : part) {
+      if (next == samples.size() || samples[next].id != id) return no_sample(id);
+      SM_TRY(Marks after, edited(samples[next++], change));
+      marks.emplace_back(id, std::move(after));
+    }
+  }
+  return write_marks(marks, describe(change));
+}
+
+Result<EditReport> MongoCatalogue::set_marks(const MarksOfIds& marks, std::string_view what) {
+  const std::lock_guard lock(write_mutex_);
+  SM_CHECK_OK(begin_write());
+  return write_marks(marks, what);
+}
+
+Result<void> MongoCatalogue::played(int64_t id) {
+  const std::lock_guard lock(write_mutex_);
+  SM_CHECK_OK(begin_write());
+  SM_TRY(auto sample, get(id));
+  if (!sample) return no_sample(id);
+  sample->marks.played_ms = system_clock().unix_ms();
+  Changes changes;
+  return end_write(store_marks({{id, sample->marks}}, changes), changes);
+}
+
+// ---- the journal ----
+
+Result<void> MongoCatalogue::add_rows(int64_t journal_id, int64_t first,
+                                      const std::vector<Row>& rows) {
+  const auto count = static_cast<int64_t>(rows.size());
+  SM_TRY(const int64_t last, link_->add("meta", "journal_rows", "n", count));
+  std::vector<MongoLink::Write> writes;
+  for (int64_t i = 0; i < count; ++i) {
+    const Row& row = rows[static_cast<size_t>(i)];
+    Doc d;
+    d.integer("_id", last - count + 1 + i).integer("journal", journal_id).integer("n", first + i);
+    d.integer("sample", row.sample).text("before", row.before);
+    writes.push_back({last - count + 1 + i, std::move(d), true});
+  }
+  return link_->write("journal_rows", writes);
+}
+
+Result<void> MongoCatalogue::add_entry(int64_t id, std::string_view kind, std::string_view what,
+                                       int64_t rows) {
+  Doc d = journal_of(id);
+  d.integer("at_ms", system_clock().unix_ms()).text("kind", kind);
+  d.blob("what", what.substr(0, kWhatMax)).text("state", "done").integer("changes", rows);
+  return link_->insert("journal", d);
+}
+
+Result<std::vector<JournalEntry>> MongoCatalogue::journal(int limit) {
+  std::vector<JournalEntry> list;
+  if (limit <= 0) return list;
+  const Doc newest = Doc().integer("_id", -1);
+  SM_CHECK_OK(link_->find(
+      "journal", Doc(),
+      [&list](const DocView& d) -> Result<void> {
+        list.push_back(read_entry(d));
+        return ok();
+      },
+      &newest, nullptr, limit));
+  return list;
+}
+
+Result<JournalEntry> MongoCatalogue::undo(std::optional<int64_t> id) {
+  const std::lock_guard lock(write_mutex_);
+  SM_CHECK_OK(begin_write());
+  std::optional<JournalEntry> entry;
+  std::string kind;
+  const Doc newest = Doc().integer("_id", -1);
+  SM_CHECK_OK(link_->find(
+      "journal", id ? journal_of(*id) : Doc().text("state", "done"),
+      [&](const DocView& d) -> Result<void> {
+        entry = read_entry(d);
+        kind = d.text("kind");
+        return ok();
+      },
+      &newest, nullptr, 1));
+  SM_CHECK_OK(check_undo(entry, id));
+  Changes changes;
+  SM_CHECK_OK(end_write(
+      kind == "marks" ? undo_marks(entry->id, changes) : undo_collection(entry->id), changes));
+  SM_TRY(const int64_t marked, link_->update("journal", journal_of(entry->id),
+                                             Doc().doc("$set", Doc().text("state", "undone"))));
+  (void)marked;
+  entry->state = "undone";
+  return *entry;
+}
+
+// The last row first: a sound that a change names twice gets back what it had at first.
+Result<void> MongoCatalogue::undo_marks(int64_t journal_id, Changes& changes) {
+  MarksOfIds before;
+  const Doc last_first = Doc().integer("n", -1);
+  SM_CHECK_OK(link_->find(
+      "journal_rows", Doc().integer("journal", journal_id),
+      [&before](const DocView& d) -> Result<void> {
+        SM_TRY(const JsonValue value, JsonValue::parse(d.text("before")));
+        before.emplace_back(d.integer("sample"), marks_from_json(value));
+        return ok();
+      },
+      &last_first));
+  // Listening is no change that is taken back.
+  for (size_t at = 0; at < before.size(); at += kAtOnce) {
+    const size_t end = std::min(at + kAtOnce, before.size());
+    std::vector<int64_t> ids;
+    for (size_t i = at; i < end; ++i) ids.push_back(before[i].first);
+    SM_TRY(const auto samples, load(ids));
+    std::unordered_map<int64_t, int64_t> played;
+    for (const Sample& s : samples) played[s.id] = s.marks.played_ms;
+    for (size_t i = at; i < end; ++i) before[i].second.played_ms = played[before[i].first];
+  }
+  return store_marks(before, changes);
+}
+
+Result<void> MongoCatalogue::undo_collection(int64_t journal_id) {
+  std::string before;
+  SM_CHECK_OK(link_->find("journal_rows", Doc().integer("journal", journal_id),
+                          [&before](const DocView& d) -> Result<void> {
+                            before = d.text("before");
+                            return ok();
+                          }));
+  SM_TRY(const JsonValue v, JsonValue::parse(before));
+  const std::string name = v["name"].string_or("");
+  if (v["absent"].bool_or(false)) {
+    SM_TRY(const int64_t gone, link_->remove("collections", collection_id(name)));
+    (void)gone;
+    return ok();
+  }
+  std::vector<int64_t> samples;
+  for (const JsonValue& s : v["samples"].items()) samples.push_back(s.integer_or(0));
+  SM_TRY(samples, existing(samples));
+  return store_collection(
+      {{name, v["query"].string_or(""), v["note"].string_or(""), v["created_ms"].integer_or(0)},
+       samples});
+}
+
+}  // namespace samplemind::library
