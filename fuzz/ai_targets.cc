@@ -7,6 +7,7 @@
 #include "ai/dialect/dialect.h"
 #include "ai/dialect/embed.h"
 #include "ai/dialect/responses.h"
+#include "ai/guard_text.h"
 #include "base/json.h"
 
 namespace samplemind::fuzz {
@@ -146,6 +147,18 @@ void dialect_embed(std::string_view input) {
     asked.base64 = true;
     SM_ASSERT(is_json(write_embed_answer(asked, *answer)));
   }
+}
+
+void guard_text(std::string_view input) {
+  const std::string plain = ai::plain_escapes(input);
+  ai::BlockedWords words;
+  words.add("a \xC3\x84");
+  words.add(input.substr(0, 16));
+  (void)words.in(input);
+  const auto before = JsonValue::parse(input);
+  if (!before.ok()) return;
+  const auto after = JsonValue::parse(plain);
+  SM_ASSERT(after.ok() && after->dump() == before->dump());
 }
 
 }  // namespace samplemind::fuzz

@@ -13,5 +13,7 @@ void dialect_answer(std::string_view input);
 // A stream of an upstream, written for every client as it comes.
 void dialect_stream(std::string_view input);
 void dialect_embed(std::string_view input);
+// The text of a request as the guardrails see it: JSON stays the same JSON. No byte chooses here.
+void guard_text(std::string_view input);
 
 }  // namespace samplemind::fuzz

@@ -8,6 +8,8 @@
 #include "../../fuzz/ai_targets.h"
 #include "ai/dialect/dialect.h"
 #include "ai/dialect_corpus_test.h"
+#include "ai/guard_text.h"
+#include "ai/request_log.h"
 
 namespace samplemind::fuzz {
 namespace {
@@ -77,6 +79,20 @@ TEST(DialectFuzz, Streams) {
       at = end + 1;
     }
     try_all(dialect_stream, lines, 300);
+  }
+}
+
+TEST(DialectFuzz, GuardedText) {
+  for (const ai::test::CorpusRequest& c : ai::test::corpus_requests())
+    try_all(guard_text, std::string(c.body), 50);
+  try_all(guard_text, R"(["\u0061\u00e4\ud83d\ude00\/","\ud83d","\u0022\\\u000a"])", 2000);
+}
+
+// Nor does redaction make anything else of JSON.
+TEST(DialectFuzz, RedactedStaysJson) {
+  for (const ai::test::CorpusRequest& c : ai::test::corpus_requests()) {
+    const auto out = JsonValue::parse(ai::redacted_json(ai::plain_escapes(c.body), true, true));
+    EXPECT_TRUE(out.ok()) << c.name;
   }
 }
 

@@ -311,6 +311,7 @@ TEST(Provider, FailedCountIsToldAsAFailedChat) {
   const MemorySink good = count(rig, Dialect::kGemini, contents);
   EXPECT_EQ(good.body, R"({"totalTokens":12})");
   EXPECT_EQ(good.header("x-samplemind-estimated"), "");
+  EXPECT_EQ(good.header("x-samplemind-route"), "anthropic/claude-sonnet-4-5 (named)");
 }
 
 TEST(Provider, MissingPathsAreForgottenInTime) {

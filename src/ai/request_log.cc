@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 
+#include "ai/guard_text.h"
 #include "base/log.h"
 
 namespace samplemind::ai {
@@ -224,6 +225,15 @@ std::string redacted_string(std::string_view content, bool secrets, bool persona
   return out;
 }
 
+// Base64, plain or for URLs, also as a data: URL.
+bool is_base64(std::string_view text) {
+  if (text.starts_with("data:")) text.remove_prefix(std::min(text.find(',') + 1, text.size()));
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '+' || c == '/' || c == '=' ||
+           c == '-' || c == '_';
+  });
+}
+
 }  // namespace
 
 std::string redacted_json(std::string_view json, bool secrets, bool personal) {
@@ -244,7 +254,7 @@ std::string redacted_json(std::string_view json, bool secrets, bool personal) {
       ++after;
     const std::string_view content = json.substr(at + 1, end - at - 1);
     const bool is_key = after < json.size() && json[after] == ':';
-    const bool media = content.size() > kMediaMin && content.find(' ') == std::string_view::npos;
+    const bool media = content.size() > kMediaMin && is_base64(content);
     out += '"';
     if (is_key || media) {
       out += content;
@@ -329,7 +339,7 @@ void RequestLog::add(RequestRecord r) {
   if (bodies_) {
     for (std::string* body : {&r.request_body, &r.answer_body}) {
       if (body->size() > kBodyKept) body->resize(kBodyKept);
-      *body = without_personal_data(without_secrets(*body));
+      *body = without_personal_data(without_secrets(plain_escapes(*body)));
     }
   } else {
     r.request_body.clear();

@@ -46,8 +46,8 @@ void write_json(JsonWriter& w, const RequestRecord& record);
 // keys) or like a person's data (mail addresses, telephone and card numbers, IBANs).
 std::string without_secrets(std::string_view text);
 std::string without_personal_data(std::string_view text);
-// A JSON text with the same done to its strings (not to its keys, nor to long data without a space,
-// which is media). REQUIRES: valid JSON; what is not valid stays as it is.
+// A JSON text with the same done to its strings (not to its keys, nor to long base64, which is
+// media). REQUIRES: valid JSON; what is not valid stays as it is.
 std::string redacted_json(std::string_view json, bool secrets, bool personal);
 
 class RequestLog {

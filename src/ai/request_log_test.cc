@@ -45,6 +45,13 @@ TEST(Redaction, JsonStaysJson) {
   EXPECT_EQ(redacted_json(R"({"ann@example.org":"ann@example.org"})", false, true),
             R"({"ann@example.org":"[redacted]"})");
   EXPECT_EQ(redacted_json("{\"a", true, true), "{\"a");
+  // Long without a space is media only where it is base64: a tool's compact JSON is text.
+  const std::string base64(4000, 'A');
+  for (const std::string& media :
+       {"\"" + base64 + "==\"", "\"data:image/png;base64," + base64 + "\""})
+    EXPECT_EQ(redacted_json(media, true, true), media);
+  EXPECT_EQ(redacted_json("\"{" + base64 + ",ann@example.org}\"", true, true),
+            "\"{" + base64 + ",[redacted]}\"");
 }
 
 Config config(std::vector<std::pair<std::string, std::string>> flags) {

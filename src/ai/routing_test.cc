@@ -343,6 +343,8 @@ TEST(Routing, GuardrailsRefuseAndRedact) {
   EXPECT_EQ(no.status, 400);
   EXPECT_NE(no.body.find("blocked"), std::string::npos) << no.body;
   EXPECT_EQ(no.body.find("ightingale"), std::string::npos) << "the pattern is not told";
+  for (const char* spelled : {"PROJECT\\nNightingale", "proj\\u0065ct  \\u004eightingale"})
+    EXPECT_EQ(two.chat(asking("openai/gpt-4o-mini", spelled)).status, 400) << spelled;
   EXPECT_EQ(two.chat(asking("openai/gpt-4o-mini", std::string(4000, 'x'))).status, 413);
   (void)two.chat(asking("openai/gpt-4o-mini",
                         "my key is sk-proj-abcdefghijklmnop0123456789, mail ann@example.org",
@@ -350,6 +352,8 @@ TEST(Routing, GuardrailsRefuseAndRedact) {
   const std::string sent = two.hosted.seen().back().body;
   EXPECT_NE(sent.find("my key is [redacted], mail [redacted]"), std::string::npos) << sent;
   EXPECT_NE(sent.find("4111111111111111"), std::string::npos) << "a number of the request's own";
+  (void)two.chat(asking("openai/gpt-4o-mini", "mail \\u0061nn\\u0040example.org"));
+  EXPECT_NE(two.hosted.seen().back().body.find("mail [redacted]"), std::string::npos);
 }
 
 TEST(Routing, AConversationStaysWithItsModel) {

@@ -56,10 +56,7 @@ Result<std::unique_ptr<Books>> Books::open(const Config& config, const fs::path&
   if (lines != "upstream" && lines != "all" && lines != "none")
     return Error(ErrorCode::kInvalidArgument,
                  "log.requests must be 'upstream', 'all' or 'none', not '" + lines + "'");
-  for (std::string each : config.list("ai.block")) {
-    for (char& c : each) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-    books->blocked.push_back(std::move(each));
-  }
+  for (const std::string& each : config.list("ai.block")) books->blocked.add(each);
   for (const std::string& each : config.list("ai.redact")) {
     if (each != "secrets" && each != "personal")
       return Error(ErrorCode::kInvalidArgument,
@@ -115,11 +112,7 @@ std::optional<Failure> Books::guard(int64_t input_tokens, std::string_view body)
                        " tokens; this gateway takes " + std::to_string(request_tokens_max),
                    {}};
   }
-  if (blocked.empty()) return std::nullopt;
-  std::string lower(body);
-  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  for (const std::string& pattern : blocked) {
-    if (lower.find(pattern) == std::string::npos) continue;
+  if (blocked.in(body)) {
     return Failure{400,
                    "invalid_request_error",
                    "request_blocked",
@@ -130,7 +123,8 @@ std::optional<Failure> Books::guard(int64_t input_tokens, std::string_view body)
 }
 
 std::string Books::redacted(std::string_view body) const {
-  return redacts() ? redacted_json(body, redact_secrets, redact_personal) : std::string(body);
+  return redacts() ? redacted_json(plain_escapes(body), redact_secrets, redact_personal)
+                   : std::string(body);
 }
 
 void Books::count_route(const std::string& rule) {

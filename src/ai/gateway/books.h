@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ai/gateway/plan.h"
+#include "ai/guard_text.h"
 #include "ai/ledger.h"
 #include "ai/limits.h"
 #include "ai/money.h"
@@ -39,8 +40,8 @@ struct Books {
   RateLimiter limits;
   std::unique_ptr<Ledger> ledger;
   RequestLog log;
-  bool local_only = false;           // ai.residency: nothing leaves this machine
-  std::vector<std::string> blocked;  // ai.block, in lower case
+  bool local_only = false;  // ai.residency: nothing leaves this machine
+  BlockedWords blocked;     // ai.block
   bool redact_secrets = false, redact_personal = false;
   int64_t request_tokens_max = 0;  // 0: no limit
   // A failure when the operator does not want to see this request at a model.

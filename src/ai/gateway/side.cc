@@ -139,6 +139,7 @@ net::Task<void> SideCalls::count_tokens(CallContext context, ChatRoute route, st
     co_await fail(std::move(*unresolved), route.dialect, sink);
     co_return;
   }
+  sink.planned(p);
   std::optional<int64_t> tokens;
   if (auto error = co_await counted(p, context.cancel, tokens)) {
     Failure failure = to_failure(*error);
