@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <random>
 #include <thread>
 
 #include "audio/analysis_json.h"
@@ -187,6 +188,44 @@ TEST_F(AnalyzerTest, ACutFileIsHeardAsFarAsItGoesAndSaysSo) {
   ASSERT_TRUE(c.ok()) << c.error().message();
   EXPECT_GT(c->duration_s, 1.5);
   EXPECT_LT(c->duration_s, 2.5);
+}
+
+TEST_F(AnalyzerTest, DamagedMp3IsHeardOnInSilence) {
+  const std::string good =
+      test::read_bytes(test::write(folder_.path / "good.mp3", sine(440, 8), 1, 44100,
+                                   SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III));
+  std::mt19937 random(5);
+  std::string noise(5000, ' ');
+  for (char& c : noise) c = static_cast<char>(random());
+  const std::string tag("ID3\x03\0\0\0\0\x0F\x7F", 10);
+  std::string flipped = good;
+  for (int i = 0; i < 60; ++i) flipped[500 + random() % (good.size() - 500)] ^= 0x55;
+  const size_t half = good.size() / 2;
+  // The library that decodes prints what it thinks of a file, unless it is told not to.
+  testing::internal::CaptureStderr();
+  for (const auto& [what, bytes] : std::vector<std::pair<std::string, std::string>>{
+           {"noise within", good.substr(0, half) + noise + good.substr(half)},
+           {"another format within",
+            good.substr(0, half) +
+                test::read_bytes(test::write(folder_.path / "other.mp3", sine(440, 1), 2, 22050,
+                                             SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III)) +
+                good.substr(half)},
+           {"noise before", noise.substr(0, 3000) + good},
+           {"a torn tag before", tag + std::string(2040, 'x') + good},
+           {"flipped bits", flipped},
+           {"twice", good + good}}) {
+    const auto a = Analyzer().analyze(test::write_bytes(folder_.path / "damaged.mp3", bytes));
+    ASSERT_TRUE(a.ok()) << what << ": " << a.error().message();
+    EXPECT_EQ(a->format, "mp3") << what;
+    EXPECT_EQ(a->sample_rate_hz, 44100) << what;
+    EXPECT_NEAR(a->duration_s, 8, 0.4) << what;  // its LAME tag says where it ends
+  }
+  for (int seed = 0; seed < 20; ++seed) {
+    std::string bytes(20000, ' ');
+    for (char& c : bytes) c = static_cast<char>(random());
+    EXPECT_FALSE(Analyzer().analyze(test::write_bytes(folder_.path / "noise.mp3", bytes)).ok());
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 TEST_F(AnalyzerTest, TheSameFileGivesTheSameBitsFromAnyThread) {

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <mutex>
 
+#include "audio/decode/mp3.h"
 #include "audio/decode/wire.h"
 #include "base/files.h"
 #include "base/process.h"
@@ -271,9 +272,18 @@ Result<std::unique_ptr<Decoder>> Decoder::open(const fs::path& path) {
     return n < 0 ? errno_error(errno, path.string())
                  : Error(ErrorCode::kDataLoss, path.string() + ": the file is empty (0 bytes)");
   }
-  if (wants_child({head, static_cast<size_t>(n)})) {
+  // What stands behind ID3 tags may be of several kinds.
+  const off_t tags = id3_end(fd);
+  ssize_t looked = n;
+  if (tags > 0) looked = std::max<ssize_t>(0, ::pread(fd, head, sizeof head, tags));
+  const std::string_view begin(head, static_cast<size_t>(looked));
+  if (wants_child(begin)) {
     ::close(fd);
     return open_child(path);
+  }
+  const bool frame = begin.size() > 1 && static_cast<unsigned char>(begin[0]) == 0xFF;
+  if (frame || (tags > 0 && !begin.starts_with("fLaC") && !begin.starts_with("RIFF"))) {
+    if (const auto start = find_mpeg_audio(fd, tags)) return open_mp3(fd, *start, path);
   }
   SF_INFO info{};
   // libsndfile keeps the error of the last failed open in a global: two threads must not open at
@@ -287,6 +297,12 @@ Result<std::unique_ptr<Decoder>> Decoder::open(const fs::path& path) {
     if (file == nullptr) why = sf_strerror(nullptr);
   }
   if (file == nullptr) {
+    // MPEG audio behind something else.
+    const int again = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (again >= 0) {
+      if (const auto start = find_mpeg_audio(again, tags)) return open_mp3(again, *start, path);
+      ::close(again);
+    }
     return Error(ErrorCode::kUnsupported, path.string() + ": not a sound file we can read: " + why,
                  "supported: wav, aiff, flac, mp3, ogg, opus, m4a");
   }
