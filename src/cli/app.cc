@@ -61,6 +61,11 @@ const CommandEntry kCommands[] = {
      "  samplemind similar 17 --aspect timbre=1,pitch=0.2\n"
      "  samplemind similar song.flac --from 1.2 --to 2.0 --filter 'is:oneshot len:<1s'",
      add_similar},
+    {"map", kSounds,
+     "What the library is made of: sounds laid out so that those alike are neighbours",
+     "  samplemind map\n  samplemind map 'is:loop bpm:120-128' --svg loops.svg\n"
+     "  samplemind map --refit      (lay it out anew: every place changes)",
+     add_map},
     {"duplicates", kSounds, "Sounds that are there more than once",
      "  samplemind duplicates\n  samplemind duplicates --near", add_duplicates},
     {"edit", kSounds, "Say something about sounds: favourite, rating, tags, the right tempo",

@@ -22,6 +22,7 @@ Run add_plot(Arguments command, Context& context);
 Run add_eval(Arguments command, Context& context);
 Run add_search(Arguments command, Context& context);
 Run add_similar(Arguments command, Context& context);
+Run add_map(Arguments command, Context& context);
 Run add_duplicates(Arguments command, Context& context);
 Run add_rename(Arguments command, Context& context);
 Run add_write_tags(Arguments command, Context& context);

@@ -97,6 +97,15 @@ struct Similar {
   audio::AspectDistances aspects;
 };
 
+// What a map is drawn from: the sounds whose descriptors can be compared.
+struct SoundPoints {
+  std::vector<int64_t> ids;        // rising
+  std::vector<uint16_t> kind;      // of each: its place in `kinds`
+  std::vector<std::string> kinds;  // the first is "": not known
+  std::vector<int8_t> values;      // 80 of each (audio/feature/descriptor.h)
+  int64_t total = 0;               // that fit, also those left out
+};
+
 struct DuplicateGroup {
   std::string how;  // "bytes": the same files; "audio": the same sound; "near": the same to the ear
   std::vector<Sample> samples;
@@ -162,6 +171,9 @@ class Catalogue {
 
   // Nearest first, compared exactly. kInvalidArgument for a descriptor of another version or none.
   virtual Result<std::vector<Similar>> similar(const SimilarQuery& query) = 0;
+  // About `most` of those that fit (without the query's limit and order) where there are more:
+  // mostly the same ones after sounds were added.
+  virtual Result<SoundPoints> points(const SearchQuery& query, size_t most) = 0;
   // At most `limit` groups. With `near` also sounds that are re-encoded, trimmed a little or of
   // another level: found by neighbours along a dozen directions, so a few may be missed.
   virtual Result<std::vector<DuplicateGroup>> duplicates(bool near, int limit) = 0;

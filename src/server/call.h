@@ -56,8 +56,10 @@ Result<JsonValue> body_object(const Job& job);
 // {"type":"error",...} for streams of lines.
 std::string error_line(const Error& error);
 
-std::span<const Route> gateway_routes();  // what AI clients of all dialects ask for (docs/dialects.md)
+std::span<const Route>
+gateway_routes();  // what AI clients of all dialects ask for (docs/dialects.md)
 std::span<const Route> library_routes();  // samples, search, scan
+std::span<const Route> map_routes();      // the library's map
 std::span<const Route> sound_routes();    // similarity, duplicates, exports, renaming, watching
 std::span<const Route> user_routes();     // marks, tags, collections, journal, care
 

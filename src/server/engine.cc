@@ -53,6 +53,8 @@ Result<std::unique_ptr<Engine>> Engine::open(Config config, fs::path home,
   if (access == library::Catalogue::Access::kWrite) SM_CHECK_OK(make_private_dir(engine->home));
   SM_TRY(engine->catalogue,
          library::Catalogue::open(engine->home, access, engine->config.string("library.store")));
+  engine->map = std::make_unique<library::LibraryMap>(*engine->catalogue, engine->home,
+                                                      access == library::Catalogue::Access::kWrite);
   SM_TRY(engine->keys, ai::KeyStore::open(engine->home / "keys.json"));
   std::error_code ignored;
   // A command that only looks leaves no folders behind.

@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "base/thread_pool.h"
 #include "library/catalogue.h"
+#include "library/map/library_map.h"
 #include "library/watcher.h"
 #include "net/loop.h"
 #include "net/server.h"
@@ -41,6 +42,7 @@ class Engine {
   const SteadyTime started;
   Metrics metrics;
   std::unique_ptr<library::Catalogue> catalogue;
+  std::unique_ptr<library::LibraryMap> map;
   std::unique_ptr<ai::KeyStore> keys;
   std::shared_ptr<ai::Gateway> gateway;
   std::atomic<bool> ready{false};

@@ -14,6 +14,7 @@
 #include "server/ndjson_stream.h"
 #include "server/responses.h"
 #include "server/scan_work.h"
+#include "server/search_query.h"
 
 namespace samplemind::server {
 
@@ -21,60 +22,8 @@ namespace {
 
 using net::Task;
 
-Result<int> parse_int(const std::string& text, std::string_view name, int low, int high) {
-  int v = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
-  if (error != std::errc() || end != text.data() + text.size() || v < low || v > high) {
-    return Error(ErrorCode::kInvalidArgument, std::string(name) + " must be a whole number from " +
-                                                  std::to_string(low) + " to " +
-                                                  std::to_string(high) + ", not '" + text + "'");
-  }
-  return v;
-}
-
-Result<library::SearchQuery> read_query(std::string_view text) {
-  library::SearchQuery q;
-  SM_TRY(const auto parameters, net::parse_query(text));
-  for (const auto& [name, value] : parameters) {
-    if (name == "q") {
-      q.text = value;
-    } else if (name == "bpm") {
-      SM_TRY(q.tempo_bpm, library::parse_range(value, "bpm", 0.5));
-    } else if (name == "key") {
-      SM_TRY(q.key, library::parse_key(value));
-    } else if (name == "length") {
-      SM_TRY(q.length_s, library::parse_length(value));
-    } else if (name == "kind") {
-      q.kind = value;
-    } else if (name == "content") {
-      SM_TRY(q.content, library::parse_content(value));
-    } else if (name == "folder") {
-      q.folder = path_from_text(value).native();
-    } else if (name == "state") {
-      if (value != "ok" && value != "broken")
-        return Error(ErrorCode::kInvalidArgument,
-                     "state must be ok or broken, not '" + value + "'");
-      q.broken = value == "broken";
-    } else if (name == "sort") {
-      SM_TRY(const auto sort, library::parse_sort(value));
-      q.sort = sort.first;
-      q.descending = sort.second;
-    } else if (name == "limit") {
-      SM_TRY(q.limit, parse_int(value, "limit", 1, 1000));
-    } else if (name == "offset") {
-      SM_TRY(q.offset, parse_int(value, "offset", 0, 100000000));
-    } else {
-      const auto close = nearest(name, {"q", "bpm", "key", "length", "kind", "content", "folder",
-                                        "state", "sort", "limit", "offset"});
-      return Error(ErrorCode::kInvalidArgument, "unknown parameter '" + name + "'",
-                   close ? "did you mean '" + *close + "'?" : "");
-    }
-  }
-  return q;
-}
-
 Task<void> get_samples(Call call) {
-  auto query = read_query(call.exchange.request().query());
+  auto query = read_search_query(call.exchange.request().query());
   if (!query.ok()) {
     co_await respond_problem(call.exchange, std::move(query).error());
     co_return;
@@ -208,13 +157,6 @@ Task<void> post_scan(Call call) {
   const CancelScan guard{engine.scan, *number};
   (void)co_await stream.serve(call.exchange);
 }
-
-constexpr std::string_view kSearchParameters =
-    "q:string:the query language: words, -word, bpm:120-128, ~key:8A, is:favourite, "
-    "sort:-added;bpm:string:120, 120-128, <100;key:string:Am, F# minor, "
-    "8A;length:string:<2s, 500ms-2s;kind:string:kick, snare, ...;"
-    "content:string:oneshot, loop or music;folder:string:beginning of the path;state:string:ok or "
-    "broken;sort:string:name, -tempo, ...;limit:integer:1 to 1000;offset:integer:0 and up";
 
 const Route kRoutes[] = {
     {{"GET", "/api/v1/samples", "library", "Search the library", kSearchParameters, "", kJson,

@@ -534,7 +534,7 @@ const std::vector<Route>& routes() {
   static const std::vector<Route> all = [] {
     std::vector<Route> list;
     for (const auto more : {gateway_routes(), std::span<const Route>(own), library_routes(),
-                            sound_routes(), user_routes()})
+                            map_routes(), sound_routes(), user_routes()})
       list.insert(list.end(), more.begin(), more.end());
     return list;
   }();

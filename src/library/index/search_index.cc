@@ -465,6 +465,17 @@ std::function<bool(int64_t)> SearchIndex::matcher(const ParsedQuery& query, int6
   };
 }
 
+void SearchIndex::each_fitting(const ParsedQuery& query, int64_t now_ms,
+                               const Collections& collections,
+                               const std::function<void(int64_t, uint16_t)>& f) const {
+  std::vector<uint16_t> scores;
+  Found ignored;
+  const std::vector<uint8_t> fits = fitting(query, now_ms, collections, scores, ignored);
+  for (size_t i = 0; i < fits.size(); ++i) {
+    if (fits[i]) f(columns_.id[i], columns_.kind[i]);
+  }
+}
+
 SearchIndex::Found SearchIndex::search(const ParsedQuery& query, int limit, int64_t offset,
                                        int64_t now_ms, const Collections& collections) const {
   Found found;

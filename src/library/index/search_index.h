@@ -48,6 +48,11 @@ class SearchIndex {
   std::function<bool(int64_t)> matcher(const ParsedQuery& query, int64_t now_ms,
                                        const Collections& collections) const;
 
+  // Calls f with each sound that fits and its kind's place in kinds(), in no order.
+  void each_fitting(const ParsedQuery& query, int64_t now_ms, const Collections& collections,
+                    const std::function<void(int64_t, uint16_t)>& f) const;
+  const std::vector<std::string>& kinds() const { return kinds_.names; }  // the first is ""
+
   // Each tag with its number of sounds, by name; kinds, contents, formats likewise.
   std::vector<std::pair<std::string, int64_t>> tags() const;
   uint64_t memory_bytes() const;

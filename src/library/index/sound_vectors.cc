@@ -149,17 +149,6 @@ constexpr size_t kSampleStep = 32;     // one group in so many
 constexpr size_t kLines = 12;
 constexpr size_t kNeighbours = 24;  // looked at on each side of a sound on a line
 
-// The factor of each block's sum in the squared distance.
-std::array<float, kBlocks> block_factors(const audio::AspectWeights& weights) {
-  std::array<float, kBlocks> factors{};
-  for (size_t k = 0; k < audio::kAspectCount; ++k) {
-    const audio::AspectPart& p = audio::kAspectParts[k];
-    for (size_t b = p.first / 16; b < (p.first + p.dims) / 16; ++b)
-      factors[b] = weights.of(static_cast<audio::Aspect>(k)) * p.scale * p.scale;
-  }
-  return factors;
-}
-
 float combine(const int32_t* sums, const std::array<float, kBlocks>& factors) {
   float square = 0;
   for (size_t b = 0; b < kBlocks; ++b) square += factors[b] * static_cast<float>(sums[b]);
@@ -171,6 +160,16 @@ const int8_t* values(std::string_view descriptor) {
 }
 
 }  // namespace
+
+std::array<float, kBlocks> block_factors(const audio::AspectWeights& weights) {
+  std::array<float, kBlocks> factors{};
+  for (size_t k = 0; k < audio::kAspectCount; ++k) {
+    const audio::AspectPart& p = audio::kAspectParts[k];
+    for (size_t b = p.first / 16; b < (p.first + p.dims) / 16; ++b)
+      factors[b] = weights.of(static_cast<audio::Aspect>(k)) * p.scale * p.scale;
+  }
+  return factors;
+}
 
 void block_sums(const int8_t* query, const int8_t* rows, size_t count, int32_t* out) {
   HWY_DYNAMIC_DISPATCH(BlockSums)(query, rows, count, out);

@@ -29,6 +29,9 @@ class SoundVectors {
   void clear();
   size_t size() const { return ids_.size(); }
   uint64_t memory_bytes() const;
+  bool has(int64_t id) const { return row_of_.contains(id); }
+  // Its 80 values. REQUIRES: has(id).
+  void copy(int64_t id, int8_t* out) const { read_row(row_of_.at(id), out); }
   // As it was put; empty when there is none.
   std::string descriptor(int64_t id) const;
 
@@ -67,7 +70,10 @@ class SoundVectors {
   std::unordered_map<int64_t, size_t> row_of_;
 };
 
-// For tests: the squared differences of each of the five blocks of 16 dimensions.
+// The factor of each block's sum in the squared distance.
+std::array<float, audio::kDescriptorDims / 16> block_factors(const audio::AspectWeights& weights);
+// The squared differences of each of the five blocks of 16 dimensions, of `count` rows that lie one
+// after the other; the plain one is for tests.
 void block_sums(const int8_t* query, const int8_t* rows, size_t count, int32_t* out);
 void block_sums_plain(const int8_t* query, const int8_t* rows, size_t count, int32_t* out);
 

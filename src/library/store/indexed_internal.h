@@ -24,6 +24,7 @@ class IndexedCatalogue : public Catalogue {
   Result<std::vector<int64_t>> find_ids(const SearchQuery& query) override;
   Result<std::vector<std::pair<std::string, int64_t>>> tags() override;
   Result<std::vector<Similar>> similar(const SimilarQuery& query) override;
+  Result<SoundPoints> points(const SearchQuery& query, size_t most) override;
   Result<std::vector<DuplicateGroup>> duplicates(bool near, int limit) override;
   Result<std::vector<int64_t>> collection_ids(std::string_view name) override;
   uint64_t memory_bytes() override;

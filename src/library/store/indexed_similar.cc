@@ -90,6 +90,37 @@ Result<std::vector<Similar>> IndexedCatalogue::similar(const SimilarQuery& q) {
   return list;
 }
 
+Result<SoundPoints> IndexedCatalogue::points(const SearchQuery& q, size_t most) {
+  SM_TRY(ParsedQuery query, all_terms(q));
+  SM_CHECK_OK(ready_vectors());
+  SearchIndex::Collections collections;
+  SM_CHECK_OK(resolve_collections(query, collections, 0));
+  SoundPoints points;
+  const std::shared_lock lock(index_mutex_);
+  std::vector<std::pair<int64_t, uint16_t>> found;
+  index_.each_fitting(query, system_clock().unix_ms(), collections, [&](int64_t id, uint16_t kind) {
+    if (vectors_.has(id)) found.emplace_back(id, kind);
+  });
+  points.total = static_cast<int64_t>(found.size());
+  if (found.size() > most) {
+    // Drawn by a hash of the id, not by place in a list that grows.
+    const uint64_t below = UINT64_MAX / found.size() * most;
+    std::erase_if(found, [below](const auto& one) {
+      const uint64_t x = static_cast<uint64_t>(one.first) * 0x9E3779B97F4A7C15ull;
+      return (x ^ x >> 29) * 0xBF58476D1CE4E5B9ull >= below;
+    });
+  }
+  std::sort(found.begin(), found.end());
+  points.kinds = index_.kinds();
+  points.values.resize(found.size() * audio::kDescriptorDims);
+  for (const auto& [id, kind] : found) {
+    vectors_.copy(id, points.values.data() + points.ids.size() * audio::kDescriptorDims);
+    points.ids.push_back(id);
+    points.kind.push_back(kind);
+  }
+  return points;
+}
+
 Result<std::vector<DuplicateGroup>> IndexedCatalogue::duplicates(bool near, int limit) {
   std::vector<DuplicateGroup> groups;
   for (const bool by_audio : {false, true}) {
