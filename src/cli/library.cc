@@ -38,9 +38,10 @@ Result<void> no_service(const Context& context, std::string_view action) {
 Result<void> own_file(const Context& context, std::string_view action) {
   SM_TRY(const Config config, context.load_config());
   if (config.string("library.store").empty()) return ok();
-  return Error(ErrorCode::kUnsupported,
-               "'library " + std::string(action) + "' is not done for a library in MongoDB",
-               "mongorestore brings back what mongodump saved");
+  return Error(
+      ErrorCode::kUnsupported,
+      "'library " + std::string(action) + "' is about library.db, and the library is in MongoDB",
+      "mongorestore brings back what mongodump saved");
 }
 
 void show(const LibraryFlags& f, const JsonValue& done, const std::string& text) {

@@ -185,6 +185,35 @@ TEST_F(User, Collections) {
   EXPECT_TRUE(catalogue_->check().ok());
 }
 
+TEST_F(User, AMovedSoundTakesTheOnesPlaceThatWasThere) {
+  const int64_t a = add("/a.wav");
+  const int64_t b = add("/b.wav");
+  ASSERT_TRUE(catalogue_->put_collection({"kit"}).ok());
+  ASSERT_TRUE(catalogue_->change_collection("kit", {b, a}, {}).ok());
+  ASSERT_TRUE(catalogue_->relink(a, {"/b.wav", 10, 21}).ok());
+  EXPECT_FALSE(catalogue_->get(b)->has_value());
+  EXPECT_EQ(*catalogue_->collection_ids("kit"), std::vector<int64_t>{a});
+  EXPECT_EQ(found(""), Names{"b.wav"});
+  EXPECT_TRUE(catalogue_->check().ok());
+}
+
+TEST_F(User, RenamingMaySwapNames) {
+  const int64_t a = add("/a.wav");
+  const int64_t b = add("/b.wav");
+  const int64_t c = add("/c.wav");
+  const std::vector<Move> moves{{a, "/a.wav", "/b.wav"}, {b, "/b.wav", "/a.wav"}};
+  const auto id = catalogue_->begin_move("swap", moves);
+  ASSERT_TRUE(id.ok()) << id.error().message();
+  ASSERT_TRUE(catalogue_->finish_move(*id, moves).ok());
+  EXPECT_EQ(at(a).file.path, "/b.wav");
+  EXPECT_EQ(at(b).file.path, "/a.wav");
+  EXPECT_EQ(at(c).file.path, "/c.wav");
+  EXPECT_EQ(catalogue_->undo({}).error().code(), ErrorCode::kUnsupported);
+  EXPECT_EQ(catalogue_->moves(*id)->size(), 2u);
+  ASSERT_TRUE(catalogue_->mark_undone(*id).ok());
+  EXPECT_EQ(catalogue_->moves(4711).error().code(), ErrorCode::kNotFound);
+}
+
 TEST_F(User, PurgeForgetsMissingSoundsAndUndoBringsThemBack) {
   const int64_t a = add("/quo'te\xff.wav", 100);
   const int64_t b = add("/b.wav");
@@ -221,6 +250,10 @@ TEST_F(User, RelocateMovesWholeFoldersAndBack) {
   EXPECT_EQ(found("folder:/mnt/new"), Names{"a.wav"});
   ASSERT_TRUE(catalogue_->undo({}).ok());
   EXPECT_EQ(at(a).file.path, "/old drive/x/a.wav");
+  ASSERT_TRUE(catalogue_->relocate("/", "/mnt").ok());
+  EXPECT_EQ(at(b).file.path, "/mnt/old drive2/b.wav");
+  ASSERT_TRUE(catalogue_->relocate("/mnt/", "/").ok());
+  EXPECT_EQ(at(b).file.path, "/old drive2/b.wav");
   EXPECT_EQ(catalogue_->relocate("/nowhere", "/x").error().code(), ErrorCode::kNotFound);
   EXPECT_EQ(catalogue_->relocate("old", "/x").error().code(), ErrorCode::kInvalidArgument);
 }

@@ -14,15 +14,17 @@
 
 namespace samplemind::library {
 
-// The catalogue of a home: in the home, or in a database of its own of the MongoDB that
-// SAMPLEMIND_TEST_STORE names, so that the same tests run over both stores
+// Where a home's library is kept: in the home (empty), or in a database of its own of the MongoDB
+// that SAMPLEMIND_TEST_STORE names, so that the same tests run over both stores
 // (tests/integration/mongo_test.py).
+inline std::string test_store(const fs::path& home) {
+  const char* const server = std::getenv("SAMPLEMIND_TEST_STORE");
+  if (server == nullptr) return {};
+  return std::string(server) + "/t" + blake3(home.string()).hex().substr(0, 24);
+}
 inline Result<std::unique_ptr<Catalogue>> open_catalogue(const fs::path& home,
                                                          Catalogue::Access access) {
-  const char* const server = std::getenv("SAMPLEMIND_TEST_STORE");
-  if (server == nullptr) return Catalogue::open(home, access);
-  return Catalogue::open(home, access,
-                         std::string(server) + "/t" + blake3(home.string()).hex().substr(0, 24));
+  return Catalogue::open(home, access, test_store(home));
 }
 
 class TemporaryFolder {

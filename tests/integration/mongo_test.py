@@ -14,17 +14,19 @@ JARS, WHY_NOT = mongo_server.jars()
 ABOUT_THE_FILE = ["Catalogue.HomeAndFilesArePrivate", "Catalogue.ReadingBeforeAnythingWasScanned",
                   "Catalogue.NewerAndDamagedFilesAreRefused", "Catalogue.EveryOlderSchemaIsBroughtUpToDate",
                   "User.BackupAndRestore", "User.CheckFindsAndRepairMends", "User.ADamagedFileIsSalvaged"]
-REFUSED = ["User.PurgeForgets*", "User.Relocate*", "Out.RenamesByPatternAndBack", "Out.KilledWhileRenaming"]
-SUITES = ["Catalogue.*", "Search.*", "User.*", "Out.*", "Scanner.*", "FileTagsTest.*", "Similarity.*", "ElsewhereTest.*",
+SUITES = ["Mongo.*", "Catalogue.*", "Search.*", "User.*", "Out.*", "Scanner.*", "FileTagsTest.*", "Similarity.*", "ElsewhereTest.*",
           "IndexAgainstAWalk.*", "Closeness.*"]
 
 
 @unittest.skipUnless(JARS, WHY_NOT)
 class Mongo(harness.Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.mongo = mongo_server.Mongo(JARS)
+        cls.addClassCleanup(cls.mongo.stop)
+
     def setUp(self):
-        self.mongo = mongo_server.Mongo(JARS)
-        self.addCleanup(self.mongo.stop)
-        self.store = self.mongo.url + "/studio"
+        self.store = self.mongo.url + "/" + self._testMethodName
 
     def member(self):
         """A machine of its own that shares the library."""
@@ -40,11 +42,11 @@ class Mongo(harness.Case):
 
     def test_catalogue_tests_over_this_store(self):
         done = subprocess.run([os.environ["SAMPLEMIND_LIBRARY_TEST"],
-                               f"--gtest_filter={':'.join(SUITES)}-{':'.join(ABOUT_THE_FILE + REFUSED)}"],
+                               f"--gtest_filter={':'.join(SUITES)}-{':'.join(ABOUT_THE_FILE)}"],
                               env=dict(os.environ, SAMPLEMIND_TEST_STORE=self.mongo.url), capture_output=True, text=True,
                               timeout=200)
         self.assertEqual(done.returncode, 0, done.stdout[-6000:] + done.stderr[-2000:])
-        self.assertIn("[  PASSED  ] ", done.stdout)
+        self.assertNotIn("SKIPPED", done.stdout)
         ran = int(done.stdout.split("[==========] Running ")[1].split()[0])
         self.assertGreater(ran, 35, done.stdout[:300])
 
@@ -69,7 +71,21 @@ class Mongo(harness.Case):
         (ann.root / "sounds" / "copy.wav").write_bytes((ann.root / "sounds" / "kick 0 100bpm.wav").read_bytes())
         ann.run("scan", ann.root / "sounds")
         self.assertIn("copy.wav", ben.run("duplicates").stdout)
-        self.assertIn("whole", ann.run("library", "check").stdout)
+        self.assertIn("whole", ann.run("library", "check", "--repair").stdout)
+        # Files that get other names, folders at other places, sounds that are forgotten; and back.
+        self.assertEqual(ann.run("rename", "{kind}_{bpm}bpm", "bpm:101", "--yes").returncode, 0)
+        self.assertEqual(self.found(ben, "bpm:101"), ["kick_101bpm.wav"])
+        self.assertEqual(ann.run("undo").returncode, 0)
+        self.assertEqual(self.found(ben, "bpm:101"), ["kick 1 101bpm.wav"])
+        (ann.root / "sounds").rename(ann.root / "moved")
+        self.assertEqual(ann.run("library", "relocate", ann.root / "sounds", ann.root / "moved").returncode, 0)
+        self.assertIn("0 measured, 7 unchanged", ann.run("scan", ann.root / "moved").stdout)
+        (ann.root / "moved" / "copy.wav").unlink()
+        ann.run("scan", ann.root / "moved")
+        self.assertIn("1 missing", ann.run("library", "purge").stdout)
+        self.assertEqual(self.found(ben, "is:missing"), [])
+        self.assertEqual(ben.run("undo").returncode, 0)
+        self.assertEqual(self.found(ann, "is:missing"), ["copy.wav"])
 
     def test_the_store_as_a_flag(self):
         home = self.home()
@@ -81,16 +97,12 @@ class Mongo(harness.Case):
         home = self.member()
         home.run("scan", self.sounds(home, 1))
         for command, what in ((("library", "backup", home.root / "x.db"), "mongodump"),
-                              (("library", "restore", home.root / "x.db"), "mongorestore"),
-                              (("library", "check", "--repair"), "mongorestore"),
-                              (("library", "purge"), "transactions"),
-                              (("library", "relocate", home.root / "sounds", "/elsewhere"), "transactions"),
-                              (("rename", "{kind}_{n}", "kick", "--yes"), "transactions")):
+                              (("library", "restore", home.root / "x.db"), "mongorestore")):
             done = home.run(*command)
             self.assertEqual(done.returncode, 2, (command, done.stdout, done.stderr))
-            self.assertIn("is not done for a library in MongoDB", done.stderr)
+            self.assertIn("MongoDB", done.stderr)
             self.assertIn(what, done.stderr)
-        self.assertTrue((home.root / "sounds" / "kick 0 100bpm.wav").exists())
+        self.assertEqual(self.found(home, "kick"), ["kick 0 100bpm.wav"])
 
     def test_wrong_addresses(self):
         home = self.home()
@@ -146,10 +158,12 @@ class Mongo(harness.Case):
         self.assertEqual(self.found(ben, "rating:5"), ["kick 1 101bpm.wav"])
 
     def test_a_server_that_goes_away_is_told(self):
-        home = self.member()
+        mongo = mongo_server.Mongo(JARS)
+        self.addCleanup(mongo.stop)
+        home = self.home(SAMPLEMIND_LIBRARY_STORE=mongo.url)
         home.run("scan", self.sounds(home, 2))
         service = self.service(home)
-        self.mongo.stop()
+        mongo.stop()
         for path, body in (("/api/v1/samples?q=kick", None), ("/api/v1/edits", {"ids": [1], "change": {"rating": 1}})):
             answer = harness.request(service.url + path, body)
             self.assertEqual(answer.status, 503, answer.body)

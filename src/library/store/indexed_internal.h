@@ -98,10 +98,28 @@ Result<Marks> edited(const Sample& sample, const MarksChange& change);
 // `now`: the collection of this name that is there, `count`: how many there are.
 Result<void> check_collection(const Collection& c, const std::optional<Collection>& now,
                               int64_t count);
-// `entry`: what undo(id) would take back. kNotFound, or kAlreadyExists.
-Result<void> check_undo(const std::optional<JournalEntry>& entry, std::optional<int64_t> id);
-// A collection as it was before a change, for the journal; absent: there was none.
+// kInvalidArgument unless both are absolute; takes slashes off their ends ("/" becomes empty).
+Result<void> check_relocate(std::string& from, std::string& to);
+Error nothing_below(const std::string& folder);
+Error not_missing(const Sample& sample);  // for purge()
+
+// ---- the journal (journal_json.cc) ----
+// `entry`: what undo(id) would take back. kNotFound, kAlreadyExists, kUnsupported.
+Result<void> check_undo(const std::optional<JournalEntry>& entry, std::string_view kind,
+                        std::optional<int64_t> id);
+// A collection as it was before a change; absent: there was none.
 std::string collection_before(std::string_view name, const std::optional<Collection>& c,
                               const std::vector<int64_t>& samples);
+Error no_renaming(int64_t journal_id);
+std::string move_before(const Move& move);
+Result<Move> read_move(int64_t id, const std::string& before);
+bool was_moved(const Move& move);  // the file has its new name and not its old one
+// A sound with all that is known and was said; read_purged() gives it as it was heard.
+std::string purged_before(const Sample& sample, const std::vector<std::string>& collections);
+struct Purged {
+  Sample sample;
+  std::vector<std::string> collections;
+};
+Result<Purged> read_purged(const std::string& before);
 
 }  // namespace samplemind::library

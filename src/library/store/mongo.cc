@@ -113,6 +113,7 @@ Result<void> MongoCatalogue::open(const std::string& address, Access access) {
   SM_CHECK_OK(check_schema(true));
   SM_CHECK_OK(make_indices());
   // A writer that died may not have told of its last write.
+  SM_CHECK_OK(finish_pending());
   SM_TRY(const int64_t writes, link_->add("meta", "writes", "n", 1));
   (void)writes;
   start_index();
@@ -216,18 +217,15 @@ Result<void> MongoCatalogue::put(const std::vector<Sample>& batch) {
     SM_TRY(const int64_t last, link_->add("meta", "samples", "n", fresh));
     next = last - fresh + 1;
   }
-  std::vector<MongoLink::Write> writes;
-  Changes changes;
+  std::vector<Sample> samples;
   for (const std::string& path : paths) {
     Sample& s = wanted[path];
     if (s.id == 0) s.id = next++;
     if (s.added_ms == 0) s.added_ms = system_clock().unix_ms();
-    if (!s.error.empty()) s.analysis = {};
-    writes.push_back({s.id, sample_doc(s), true});
-    if (s.error.empty()) settle_sample(s);
-    changes.put(std::move(s));
+    samples.push_back(std::move(s));
   }
-  return end_write(link_->write(kSamples, writes), changes);
+  Changes changes;
+  return end_write(store_heard(std::move(samples), changes), changes);
 }
 
 Result<std::vector<Sample>> MongoCatalogue::find_by_digest(const Digest& digest) {
@@ -242,28 +240,18 @@ Result<std::vector<Sample>> MongoCatalogue::find_by_digest(const Digest& digest)
   return list;
 }
 
-// A sample at a path that another one takes is gone, from its collections too.
-Result<void> MongoCatalogue::remove_other_at(const std::string& path, int64_t id,
-                                             Changes& changes) {
-  int64_t other = 0;
-  const Doc fields = only({"_id"});
-  SM_CHECK_OK(link_->find(
-      kSamples, Doc().blob("path", path),
-      [&other](const DocView& d) -> Result<void> {
-        other = d.integer("_id");
-        return ok();
-      },
-      nullptr, &fields));
-  if (other == 0 || other == id) return ok();
-  SM_TRY(const int64_t in, link_->update("collections", Doc().integer("samples", other),
-                                         Doc().doc("$pull", Doc().integer("samples", other))));
-  (void)in;
-  SM_TRY(const int64_t removed, link_->remove(kSamples, Doc().integer("_id", other)));
-  (void)removed;
-  changes.remove(other);
-  return ok();
+Result<void> MongoCatalogue::store_heard(std::vector<Sample> samples, Changes& changes) {
+  std::vector<MongoLink::Write> writes;
+  for (Sample& s : samples) {
+    if (!s.error.empty()) s.analysis = {};
+    writes.push_back({s.id, sample_doc(s), true});
+    if (s.error.empty()) settle_sample(s);
+    changes.put(std::move(s));
+  }
+  return link_->write(kSamples, writes);
 }
 
+// A sample at a path that another one takes is gone.
 Result<void> MongoCatalogue::relink(int64_t id, const FileStamp& file) {
   const std::lock_guard lock(write_mutex_);
   SM_CHECK_OK(begin_write());
@@ -272,15 +260,14 @@ Result<void> MongoCatalogue::relink(int64_t id, const FileStamp& file) {
   sample->file = file;
   sample->missing = false;
   sample->analysis = heard(*sample);
+  SM_TRY(const auto there, ids_at({file.path}));
   Changes changes;
   const auto write = [&]() -> Result<void> {
-    SM_CHECK_OK(remove_other_at(file.path, id, changes));
-    return link_->write(kSamples, {{id, sample_doc(*sample), true}});
+    if (!there.empty() && there.begin()->second != id)
+      SM_CHECK_OK(remove_samples({there.begin()->second}, changes));
+    return store_heard({std::move(*sample)}, changes);
   };
-  auto written = write();
-  if (sample->error.empty()) settle_sample(*sample);
-  changes.put(std::move(*sample));
-  return end_write(std::move(written), changes);
+  return end_write(write(), changes);
 }
 
 Result<void> MongoCatalogue::mark_missing(const std::vector<int64_t>& ids, bool missing) {

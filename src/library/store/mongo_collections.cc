@@ -12,17 +12,6 @@ namespace {
 // A collection is one document of at most 16 MB.
 constexpr size_t kCollectionSamplesMax = 500'000;
 
-Error not_here(std::string_view what, std::string hint) {
-  return Error(ErrorCode::kUnsupported, std::string(what) + " is not done for a library in MongoDB",
-               std::move(hint));
-}
-
-Error needs_transactions(std::string_view what) {
-  return not_here(what,
-                  "it changes many sounds in one step, which needs transactions; a library without "
-                  "--store can do it");
-}
-
 }  // namespace
 
 // By name without regard to case, as SQLite's NOCASE: of ASCII letters alone.
@@ -204,60 +193,71 @@ Result<bool> MongoCatalogue::unwatch(const std::string& folder) {
   return removed > 0;
 }
 
-// ---- what needs transactions, or is MongoDB's own ----
-
-Result<int64_t> MongoCatalogue::begin_move(std::string_view, const std::vector<Move>&) {
-  return needs_transactions("renaming files");
-}
-Result<void> MongoCatalogue::finish_move(int64_t, const std::vector<Move>&) {
-  return needs_transactions("renaming files");
-}
-Result<std::vector<Move>> MongoCatalogue::moves(int64_t journal_id) {
-  return Error(ErrorCode::kNotFound,
-               "change " + std::to_string(journal_id) + " did not rename files");
-}
-Result<void> MongoCatalogue::mark_undone(int64_t) {
-  return needs_transactions("renaming files");
-}
-Result<EditReport> MongoCatalogue::purge(const std::vector<int64_t>&) {
-  return needs_transactions("purging missing sounds");
-}
-Result<EditReport> MongoCatalogue::relocate(const std::string&, const std::string&) {
-  return needs_transactions("relocating a folder");
-}
-Result<void> MongoCatalogue::backup(const std::filesystem::path&) {
-  return not_here("a backup", "mongodump copies the database");
-}
-
 // ---- care ----
 
-Result<void> MongoCatalogue::check() {
-  int64_t unreadable = 0;
+Result<void> MongoCatalogue::backup(const std::filesystem::path&) {
+  return Error(ErrorCode::kUnsupported, "a backup is not made of a library in MongoDB",
+               "mongodump copies the database");
+}
+
+Result<MongoCatalogue::Faults> MongoCatalogue::find_faults() {
+  Faults faults;
   std::unordered_set<int64_t> ids;
   const Doc fields = Doc().integer("heard", 1).integer("broken", 1);
   SM_CHECK_OK(link_->find(
       "samples", Doc(),
       [&](const DocView& d) -> Result<void> {
         ids.insert(d.integer("_id"));
-        if (!d.flag("broken") && !JsonValue::parse(d.text("heard")).ok()) ++unreadable;
+        if (!d.flag("broken") && !JsonValue::parse(d.text("heard")).ok())
+          faults.unreadable.push_back(d.integer("_id"));
         return ok();
       },
       nullptr, &fields));
-  if (unreadable > 0)
-    return Error(ErrorCode::kDataLoss, "what was heard of " + std::to_string(unreadable) +
-                                           " sounds cannot be read in " + place());
-  int64_t dead = 0;
   SM_CHECK_OK(link_->find("collections", Doc(), [&](const DocView& d) -> Result<void> {
-    for (const int64_t id : d.integers("samples")) dead += ids.contains(id) ? 0 : 1;
+    for (const int64_t id : d.integers("samples")) {
+      if (!ids.contains(id)) faults.dead.push_back(id);
+    }
     return ok();
   }));
-  if (dead == 0) return ok();
-  return Error(ErrorCode::kDataLoss,
-               std::to_string(dead) + " places in collections are of no sound, in " + place());
+  return faults;
+}
+
+Result<void> MongoCatalogue::check() {
+  SM_TRY(const Faults faults, find_faults());
+  std::string what;
+  if (!faults.unreadable.empty())
+    what =
+        "what was heard of " + std::to_string(faults.unreadable.size()) + " sounds is unreadable";
+  if (!faults.dead.empty())
+    what += (what.empty() ? "" : ", ") + std::to_string(faults.dead.size()) +
+            " places in collections are of no sound";
+  if (what.empty()) return ok();
+  return Error(ErrorCode::kDataLoss, place() + ": " + what,
+               "'samplemind library check --repair' mends it");
 }
 
 Result<std::vector<std::string>> MongoCatalogue::repair() {
-  return not_here("repairing", "mongorestore brings back what mongodump saved");
+  const std::lock_guard lock(write_mutex_);
+  SM_CHECK_OK(begin_write());
+  SM_CHECK_OK(make_indices());
+  SM_TRY(const Faults faults, find_faults());
+  std::vector<std::string> done{"indices are there"};
+  Changes none;
+  if (!faults.dead.empty()) {
+    SM_CHECK_OK(end_write(remove_samples(faults.dead, none), none));
+    done.push_back(std::to_string(faults.dead.size()) + " places in collections without a sound");
+  }
+  if (!faults.unreadable.empty()) {
+    std::vector<MongoLink::Write> writes;
+    // Of no version of the analysis: the next scan measures them anew.
+    const Doc empty = Doc().text("heard", "{}").integer("analysis_version", 0);
+    for (const int64_t id : faults.unreadable)
+      writes.push_back({id, Doc().doc("$set", empty), false});
+    SM_CHECK_OK(end_write(link_->write("samples", writes), none));
+    doubt_index();
+    done.push_back(std::to_string(writes.size()) + " sounds are measured anew by the next scan");
+  }
+  return done;
 }
 
 }  // namespace samplemind::library

@@ -1,5 +1,6 @@
 // The MongoDB store of the catalogue. mongo.cc: opening and samples; mongo_marks.cc: what the user
-// says and the journal; mongo_collections.cc: collections, watched folders, care.
+// says and the journal; mongo_moves.cc: renaming, relocating, purging; mongo_collections.cc:
+// collections, watched folders, care.
 //
 // Collections of the database:
 //   samples      _id, path (unique), digest, the file's stamp, what was heard as JSON, descriptor,
@@ -10,8 +11,7 @@
 //   watch        folders
 //   meta         the counters of ids and of writes, the schema, the writer's lease
 //
-// It needs no transactions, so that it runs on a single server and on a replica set alike; what
-// would need them (renaming, relocating, purging) is refused by name.
+// It needs no transactions, so that it runs on a single server and on a replica set alike.
 #pragma once
 
 #include <mutex>
@@ -76,7 +76,10 @@ class MongoCatalogue final : public IndexedCatalogue {
   // ---- samples ----
   Result<std::vector<Sample>> load(const std::vector<int64_t>& ids);  // in the order of the ids
   Result<std::vector<int64_t>> existing(const std::vector<int64_t>& ids);  // in their order
-  Result<void> remove_other_at(const std::string& path, int64_t id, Changes& changes);
+  // Samples as they were heard, whole, at their ids.
+  Result<void> store_heard(std::vector<Sample> samples, Changes& changes);
+  Result<void> remove_samples(const std::vector<int64_t>& ids, Changes& changes);
+  Result<std::unordered_map<std::string, int64_t>> ids_at(const std::vector<std::string>& paths);
 
   // ---- for the index ----
   Result<void> each_sample(const std::function<void(Sample)>& f) override;
@@ -96,10 +99,30 @@ class MongoCatalogue final : public IndexedCatalogue {
     std::string before;
   };
   Result<void> add_rows(int64_t journal_id, int64_t first, const std::vector<Row>& rows);
-  Result<void> add_entry(int64_t id, std::string_view kind, std::string_view what, int64_t rows);
+  Result<void> add_entry(int64_t id, std::string_view kind, std::string_view what, int64_t rows,
+                         std::string_view state = "done");
+  Result<void> set_state(int64_t journal_id, std::string_view state);
   Result<int64_t> next_journal_id() { return link_->add("meta", "journal", "n", 1); }
+  Result<void> undo_rows(int64_t journal_id, std::string_view kind, Changes& changes);
   Result<void> undo_marks(int64_t journal_id, Changes& changes);
   Result<void> undo_collection(int64_t journal_id);
+
+  // ---- paths, and sounds that are forgotten ----
+  Result<void> finish_pending();  // what a crash cut off
+  Result<int64_t> plan_moves(std::string_view kind, std::string_view what,
+                             const std::vector<Move>& moves);
+  Result<std::vector<Move>> stored_moves(int64_t journal_id, bool back);
+  Result<void> move_rows(const std::vector<Move>& moves, Changes& changes);
+  Result<void> keep_rows(int64_t journal_id, const std::vector<Move>& done);
+  Result<void> drop_purged(int64_t journal_id, Changes& changes);
+  Result<void> put_back_purged(int64_t journal_id, Changes& changes);
+
+  // ---- care ----
+  struct Faults {
+    std::vector<int64_t> unreadable;  // samples
+    std::vector<int64_t> dead;        // in collections, without a sample
+  };
+  Result<Faults> find_faults();
 
   // ---- collections ----
   struct Stored {

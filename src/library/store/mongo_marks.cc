@@ -127,10 +127,10 @@ Result<void> MongoCatalogue::add_rows(int64_t journal_id, int64_t first,
 }
 
 Result<void> MongoCatalogue::add_entry(int64_t id, std::string_view kind, std::string_view what,
-                                       int64_t rows) {
+                                       int64_t rows, std::string_view state) {
   Doc d = journal_of(id);
   d.integer("at_ms", system_clock().unix_ms()).text("kind", kind);
-  d.blob("what", what.substr(0, kWhatMax)).text("state", "done").integer("changes", rows);
+  d.blob("what", what.substr(0, kWhatMax)).text("state", state).integer("changes", rows);
   return link_->insert("journal", d);
 }
 
@@ -153,24 +153,37 @@ Result<JournalEntry> MongoCatalogue::undo(std::optional<int64_t> id) {
   SM_CHECK_OK(begin_write());
   std::optional<JournalEntry> entry;
   std::string kind;
-  const Doc newest = Doc().integer("_id", -1);
-  SM_CHECK_OK(link_->find(
-      "journal", id ? journal_of(*id) : Doc().text("state", "done"),
-      [&](const DocView& d) -> Result<void> {
-        entry = read_entry(d);
-        kind = d.text("kind");
-        return ok();
-      },
-      &newest, nullptr, 1));
-  SM_CHECK_OK(check_undo(entry, id));
+  const auto look = [&](const Doc& filter) {
+    const Doc newest = Doc().integer("_id", -1);
+    return link_->find(
+        "journal", filter,
+        [&](const DocView& d) -> Result<void> {
+          entry = read_entry(d);
+          kind = d.text("kind");
+          return ok();
+        },
+        &newest, nullptr, 1);
+  };
+  // One that broke off goes on.
+  SM_CHECK_OK(look(id ? journal_of(*id) : Doc().text("state", "undoing")));
+  if (!entry && !id) SM_CHECK_OK(look(Doc().text("state", "done")));
+  if (entry && entry->state == "undoing") entry->state = "done";
+  SM_CHECK_OK(check_undo(entry, kind, id));
+  SM_CHECK_OK(set_state(entry->id, "undoing"));
   Changes changes;
-  SM_CHECK_OK(end_write(
-      kind == "marks" ? undo_marks(entry->id, changes) : undo_collection(entry->id), changes));
-  SM_TRY(const int64_t marked, link_->update("journal", journal_of(entry->id),
-                                             Doc().doc("$set", Doc().text("state", "undone"))));
-  (void)marked;
+  SM_CHECK_OK(end_write(undo_rows(entry->id, kind, changes), changes));
+  SM_CHECK_OK(set_state(entry->id, "undone"));
   entry->state = "undone";
   return *entry;
+}
+
+Result<void> MongoCatalogue::undo_rows(int64_t journal_id, std::string_view kind,
+                                       Changes& changes) {
+  if (kind == "marks") return undo_marks(journal_id, changes);
+  if (kind == "collection") return undo_collection(journal_id);
+  if (kind == "purge") return put_back_purged(journal_id, changes);
+  SM_TRY(const auto back, stored_moves(journal_id, true));
+  return move_rows(back, changes);
 }
 
 // The last row first: a sound that a change names twice gets back what it had at first.

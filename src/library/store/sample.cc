@@ -110,32 +110,6 @@ Result<void> check_collection(const Collection& c, const std::optional<Collectio
   return ok();
 }
 
-Result<void> check_undo(const std::optional<JournalEntry>& entry, std::optional<int64_t> id) {
-  if (!entry)
-    return Error(ErrorCode::kNotFound, id ? "there is no change " + std::to_string(*id)
-                                          : std::string("there is no change to take back"));
-  if (entry->state != "done")
-    return Error(ErrorCode::kAlreadyExists,
-                 "change " + std::to_string(entry->id) + " is " + entry->state + " already");
-  return ok();
-}
-
-std::string collection_before(std::string_view name, const std::optional<Collection>& c,
-                              const std::vector<int64_t>& samples) {
-  std::string json;
-  JsonWriter w(json);
-  w.begin_object().field("name", name);
-  if (!c) {
-    w.field("absent", true).end_object();
-    return json;
-  }
-  w.field("query", c->query).field("note", c->note).field("created_ms", c->created_ms);
-  w.key("samples").begin_array();
-  for (const int64_t id : samples) w.value(id);
-  w.end_array().end_object();
-  return json;
-}
-
 // ---- which store ----
 
 Result<std::unique_ptr<Catalogue>> Catalogue::open(const fs::path& home, Access access,

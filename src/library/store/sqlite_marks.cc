@@ -1,9 +1,7 @@
 // What the user says about sounds, and the journal that can take it back.
 #include <algorithm>
 
-#include "audio/analysis_json.h"
 #include "base/clock.h"
-#include "base/hex.h"
 #include "library/store/catalogue_internal.h"
 
 namespace samplemind::library {
@@ -15,11 +13,6 @@ constexpr size_t kWhatMax = 200;
 JournalEntry read_entry(const Statement& row) {
   return JournalEntry{row.get_integer(0), row.get_integer(1), row.get_bytes(2), row.get_bytes(3),
                       row.get_integer(4)};
-}
-
-// What this library wrote itself; damaged, it is empty, which names no file.
-std::string bytes_of(std::string_view text) {
-  return from_hex(text).value_or("");
 }
 
 }  // namespace
@@ -158,12 +151,8 @@ Result<JournalEntry> SqliteCatalogue::undo(std::optional<int64_t> id) {
       kind = rows.get_bytes(5);
     }
   }
-  SM_CHECK_OK(check_undo(found, id));
+  SM_CHECK_OK(check_undo(found, kind, id));
   JournalEntry entry = *found;
-  if (kind == "move")
-    return Error(ErrorCode::kUnsupported, "change " + std::to_string(entry.id) +
-                                              " renamed files: it is taken back by "
-                                              "renaming them again");
   Changes changes;
   SM_CHECK_OK(undo_rows(entry.id, kind, changes));
   SM_TRY(Statement mark, writer_.prepare("UPDATE journal SET state='undone' WHERE id=?"));
@@ -193,9 +182,8 @@ Result<void> SqliteCatalogue::undo_rows(int64_t journal_id, std::string_view kin
     } else if (kind == "purge") {
       SM_CHECK_OK(put_back_purged(before, changes));
     } else if (kind == "relocate") {
-      const auto value = JsonValue::parse(before);
-      if (value.ok())
-        back.push_back({rows.get_integer(0), "", bytes_of((*value)["from"].string_or(""))});
+      SM_TRY(const Move moved, read_move(rows.get_integer(0), before));
+      back.push_back({moved.id, "", moved.from});
     }
   }
   return move_rows(back, changes);
@@ -237,33 +225,20 @@ Result<EditReport> SqliteCatalogue::purge(const std::vector<int64_t>& ids) {
   for (const int64_t id : ids) {
     SM_TRY(const auto sample, load(writer_, id));
     if (!sample) continue;
-    if (!sample->missing)
-      return Error(ErrorCode::kInvalidArgument,
-                   sample->file.path + " is not missing: only missing sounds are purged");
+    if (!sample->missing) return not_missing(*sample);
     if (report.journal_id == 0) {
       SM_TRY(report.journal_id, add_journal("purge", "purge missing sounds", "done"));
     }
-    std::string json;
-    JsonWriter w(json);
-    w.begin_object().field("id", id).field("path", to_hex(sample->file.path));
-    w.field("size", sample->file.size).field("mtime_ns", sample->file.mtime_ns);
-    w.field("digest", sample->digest_hex).field("added_ms", sample->added_ms);
-    w.field("analysis_version", sample->analysis_version).field("error", sample->error);
-    w.key("marks");
-    write_json(w, sample->marks);
-    w.field("descriptor", to_hex(sample->analysis.descriptor));
-    w.key("analysis").begin_object();
-    audio::write_json_fields(w, heard(*sample));
-    w.end_object().key("collections").begin_array();
+    std::vector<std::string> collections;
     in.reset();
     in.integer(id);
     for (;;) {
       SM_TRY(const bool more, in.step());
       if (!more) break;
-      w.value(in.get_bytes(0));
+      collections.push_back(in.get_bytes(0));
     }
-    w.end_array().end_object();
-    SM_CHECK_OK(add_journal_row(report.journal_id, report.changed, id, json));
+    SM_CHECK_OK(add_journal_row(report.journal_id, report.changed, id,
+                                purged_before(*sample, collections)));
     remove.reset();
     SM_CHECK_OK(remove.integer(id).run());
     changes.remove(id);
@@ -276,42 +251,32 @@ Result<EditReport> SqliteCatalogue::purge(const std::vector<int64_t>& ids) {
 }
 
 Result<void> SqliteCatalogue::put_back_purged(const std::string& before, Changes& changes) {
-  SM_TRY(const JsonValue v, JsonValue::parse(before));
-  Sample s;
-  s.file.path = bytes_of(v["path"].string_or(""));
+  SM_TRY(Purged purged, read_purged(before));
+  Sample& s = purged.sample;
   {
     // Met again since: the new sound stays.
     SM_TRY(Statement there, writer_.prepare("SELECT 1 FROM sample WHERE path=?"));
     SM_TRY(const bool row, there.blob(s.file.path).step());
     if (row) return ok();
   }
-  const int64_t id = v["id"].integer_or(0);
+  const int64_t id = s.id;
   {
     SM_TRY(Statement row, writer_.prepare("INSERT INTO sample (id, path, size, mtime_ns, added_ms, "
                                           "analysis_version) VALUES (?,?,0,0,?,0)"));
-    SM_CHECK_OK(row.integer(id).blob(s.file.path).integer(v["added_ms"].integer_or(0)).run());
+    SM_CHECK_OK(row.integer(id).blob(s.file.path).integer(s.added_ms).run());
   }
-  const Marks marks = marks_from_json(v["marks"]);
-  if (!marks.empty()) {
+  if (!s.marks.empty()) {
     SM_TRY(Statement store,
            writer_.prepare("INSERT OR REPLACE INTO sample_mark (id, marks) VALUES (?,?)"));
-    SM_CHECK_OK(store.integer(id).text(std::string_view(marks_json(marks))).run());
+    SM_CHECK_OK(store.integer(id).text(std::string_view(marks_json(s.marks))).run());
   }
-  s.file.size = v["size"].integer_or(0);
-  s.file.mtime_ns = v["mtime_ns"].integer_or(0);
-  s.digest_hex = v["digest"].string_or("");
-  s.error = v["error"].string_or("");
-  s.missing = true;
-  s.analysis_version = static_cast<int>(v["analysis_version"].integer_or(0));
-  s.analysis = audio::analysis_from_json(v["analysis"]);
-  s.analysis.descriptor = bytes_of(v["descriptor"].string_or(""));
   Writers writers(writer_);
   SM_CHECK_OK(writers.prepare());
   SM_TRY(const int64_t written, write(writers, std::move(s), changes));
   (void)written;
-  for (const JsonValue& name : v["collections"].items()) {
+  for (const std::string& name : purged.collections) {
     int64_t collection = 0;
-    SM_TRY(const auto found, find_collection(writer_, name.string_or(""), &collection));
+    SM_TRY(const auto found, find_collection(writer_, name, &collection));
     if (!found) continue;
     SM_TRY(Statement add,
            writer_.prepare("INSERT OR IGNORE INTO collection_sample (collection_id, position, "
@@ -323,14 +288,9 @@ Result<void> SqliteCatalogue::put_back_purged(const std::string& before, Changes
 }
 
 Result<EditReport> SqliteCatalogue::relocate(const std::string& from_in, const std::string& to_in) {
-  const auto trimmed = [](std::string path) {
-    while (path.size() > 1 && path.back() == '/') path.pop_back();
-    return path;
-  };
-  const std::string from = trimmed(from_in);
-  const std::string to = trimmed(to_in);
-  if (!from.starts_with('/') || !to.starts_with('/'))
-    return Error(ErrorCode::kInvalidArgument, "both folders must be absolute paths");
+  std::string from = from_in;
+  std::string to = to_in;
+  SM_CHECK_OK(check_relocate(from, to));
   const std::lock_guard lock(write_mutex_);
   SM_ASSERT(writable_);
   Transaction transaction(writer_);
@@ -347,15 +307,12 @@ Result<EditReport> SqliteCatalogue::relocate(const std::string& from_in, const s
       moves.push_back({rows.get_integer(0), path, to + path.substr(from.size())});
     }
   }
-  if (moves.empty()) return Error(ErrorCode::kNotFound, "no sound of the library is below " + from);
+  if (moves.empty()) return nothing_below(from_in);
   EditReport report;
-  SM_TRY(report.journal_id, add_journal("relocate", "relocate " + from + " to " + to, "done"));
-  for (const Move& m : moves) {
-    std::string json;
-    JsonWriter w(json);
-    w.begin_object().field("from", to_hex(m.from)).field("to", to_hex(m.to)).end_object();
-    SM_CHECK_OK(add_journal_row(report.journal_id, report.changed++, m.id, json));
-  }
+  SM_TRY(report.journal_id,
+         add_journal("relocate", "relocate " + from_in + " to " + to_in, "done"));
+  for (const Move& m : moves)
+    SM_CHECK_OK(add_journal_row(report.journal_id, report.changed++, m.id, move_before(m)));
   Changes changes;
   SM_CHECK_OK(move_rows(moves, changes));
   SM_CHECK_OK(transaction.commit());
@@ -411,12 +368,7 @@ Result<int64_t> SqliteCatalogue::begin_move(std::string_view what,
   SM_CHECK_OK(transaction.begin());
   SM_TRY(const int64_t id, add_journal("move", what, "pending"));
   int64_t n = 0;
-  for (const Move& m : moves_in) {
-    std::string json;
-    JsonWriter w(json);
-    w.begin_object().field("from", to_hex(m.from)).field("to", to_hex(m.to)).end_object();
-    SM_CHECK_OK(add_journal_row(id, n++, m.id, json));
-  }
+  for (const Move& m : moves_in) SM_CHECK_OK(add_journal_row(id, n++, m.id, move_before(m)));
   SM_CHECK_OK(transaction.commit());
   return id;
 }
@@ -439,9 +391,7 @@ Result<std::vector<Move>> SqliteCatalogue::moves(int64_t journal_id) {
   const std::lock_guard lock(read_mutex_);
   SM_TRY(Statement kind, reader_.prepare("SELECT kind FROM journal WHERE id=?"));
   SM_TRY(const bool there, kind.integer(journal_id).step());
-  if (!there || kind.get_bytes(0) != "move")
-    return Error(ErrorCode::kNotFound,
-                 "change " + std::to_string(journal_id) + " did not rename files");
+  if (!there || kind.get_bytes(0) != "move") return no_renaming(journal_id);
   SM_TRY(
       Statement rows,
       reader_.prepare("SELECT sample_id, before FROM journal_row WHERE journal_id=? ORDER BY n"));
@@ -450,9 +400,8 @@ Result<std::vector<Move>> SqliteCatalogue::moves(int64_t journal_id) {
   for (;;) {
     SM_TRY(const bool more, rows.step());
     if (!more) return list;
-    SM_TRY(const JsonValue v, JsonValue::parse(rows.get_bytes(1)));
-    list.push_back(
-        {rows.get_integer(0), bytes_of(v["from"].string_or("")), bytes_of(v["to"].string_or(""))});
+    SM_TRY(Move move, read_move(rows.get_integer(0), rows.get_bytes(1)));
+    list.push_back(std::move(move));
   }
 }
 
@@ -488,13 +437,8 @@ Result<void> SqliteCatalogue::finish_pending_moves() {
       for (;;) {
         SM_TRY(const bool more, rows.step());
         if (!more) break;
-        SM_TRY(const JsonValue v, JsonValue::parse(rows.get_bytes(1)));
-        Move m{rows.get_integer(0), bytes_of(v["from"].string_or("")),
-               bytes_of(v["to"].string_or(""))};
-        std::error_code ignored;
-        const bool moved = fs::exists(fs::symlink_status(m.to, ignored)) &&
-                           !fs::exists(fs::symlink_status(m.from, ignored));
-        if (moved) {
+        SM_TRY(Move m, read_move(rows.get_integer(0), rows.get_bytes(1)));
+        if (was_moved(m)) {
           done.push_back(std::move(m));
         } else {
           left.push_back(rows.get_integer(2));
