@@ -279,6 +279,9 @@ TEST(Hedge, SecondTryAnswersForASlowFirst) {
   // Usually one; more where a call began before the one before it was read to its very end.
   const size_t idle = rig.shard->connections();
   slow_call = 20;
+  const Counter& spent =
+      rig.metrics.counter("samplemind_cost_microusd_total", "Spent, in millionths of a dollar.");
+  const uint64_t spent_before = spent.value();
   const MemorySink sink = rig.chat(ask_body("slow", true));
   const Told told = read_events(sink.body);
   EXPECT_EQ(told.text, "Hello");
@@ -289,6 +292,8 @@ TEST(Hedge, SecondTryAnswersForASlowFirst) {
           .counter("samplemind_upstream_hedges_won_total", "Second tries that answered sooner.")
           .value(),
       1u);
+  // The loser had read the question, too: 1000 tokens more at $0.15 a million.
+  EXPECT_EQ(spent.value() - spent_before, 210u + 150u);
   EXPECT_EQ(rig.chat(ask_body("slow")).cache(), "hit-memory");
   // The loser was cancelled: its connection is closed, not kept. The winner took an idle one where
   // there was a second.

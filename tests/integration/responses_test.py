@@ -121,12 +121,12 @@ class Responses(harness.Case):
         service.stop()
         service = self.service(home)
         second = ask("two", previous_response_id=first)
-        self.assertEqual(second.status, 200, second.body)
+        self.assertEqual(second.status, 200, second.body.decode() + service.log_text())
         harness.time.sleep(0.5)  # what is kept is on disk a tenth of a second later
         service.kill()
         service = self.service(home)
         third = ask("three", previous_response_id=second.json()["id"])
-        self.assertEqual(third.status, 200, third.body)
+        self.assertEqual(third.status, 200, third.body.decode() + service.log_text())
         said = [m["content"] for m in json.loads(provider.chats()[-1]["body"])["messages"] if m["role"] == "user"]
         self.assertEqual(said, ["one", "two", "three"])
         self.assertEqual((home.path / "responses.db").stat().st_mode & 0o777, 0o600)
