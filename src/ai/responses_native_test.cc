@@ -152,6 +152,64 @@ TEST_F(NativeResponses, OtherServersAreAskedOnlyForWhatNoChatSays) {
   EXPECT_EQ(up.seen().size(), 2u);
 }
 
+// A stream that begins well and fails before it has said anything is a status like any other: told
+// as such, tried again only where that helps.
+TEST_F(NativeResponses, FailureBeforeContentIsAStatus) {
+  struct Case {
+    std::string error;
+    int status, calls;
+  };
+  for (const Case& c : {Case{R"({"code":"insufficient_quota","message":"no money"})", 429, 1},
+                        Case{R"({"code":"rate_limit_exceeded","message":"slow down"})", 429, 3},
+                        Case{R"({"code":"invalid_prompt","message":"no"})", 400, 1},
+                        Case{R"({"code":"image_too_large","message":"no"})", 400, 1},
+                        Case{R"({"code":"server_error","message":"oops"})", 502, 3}}) {
+    SCOPED_TRACE(c.error);
+    FakeUpstream up([&](const ai::test::Seen&, int) {
+      return sse_reply(
+          {R"({"type":"response.created","response":{"id":"resp_up","status":"in_progress"}})",
+           R"({"type":"response.failed","response":{"id":"resp_up","status":"failed","error":)" +
+               c.error + "}}"},
+          false);
+    });
+    Rig rig(up, native());
+    const MemorySink sink = ask(rig, R"({"model":"openai/m","input":"hi","stream":true})");
+    EXPECT_EQ(sink.status, c.status) << sink.body;
+    EXPECT_FALSE(sink.started) << "nothing was said";
+    EXPECT_EQ(up.seen().size(), static_cast<size_t>(c.calls));
+  }
+}
+
+// The same within a chat's stream, or in place of an answer, whatever form the server gives it.
+TEST_F(NativeResponses, ErrorsWithinAnswersHaveAStatus) {
+  for (const auto& [error, status] : std::vector<std::pair<std::string, int>>{
+           {R"({"code":429,"message":"m"})", 429},
+           {R"({"code":500,"message":"m"})", 502},
+           {R"({"code":529,"message":"m"})", 503},
+           {R"({"code":504,"message":"m"})", 504},
+           {R"({"code":403,"message":"m"})", 502},
+           {R"({"code":"invalid_api_key","type":"invalid_request_error","message":"m"})", 502},
+           {R"({"type":"invalid_request_error","code":"context_length_exceeded","message":"m"})",
+            400},
+           {R"({"type":"server_error","message":"m"})", 502},
+           {R"("m")", 502},
+           {"[]", 502}}) {
+    const std::string piece = R"({"error":)" + error + "}";
+    for (const Dialect dialect : {Dialect::kOpenAi, Dialect::kCompletions}) {
+      SCOPED_TRACE(piece + std::string(dialect_name(dialect)));
+      const auto reader = make_answer_reader(dialect);
+      std::vector<ChatDelta> pieces;
+      EXPECT_FALSE(reader->event("message", piece, pieces).ok());
+      ASSERT_TRUE(reader->failure.has_value());
+      EXPECT_EQ(reader->failure->status, status);
+      const auto whole = make_answer_reader(dialect);
+      EXPECT_FALSE(whole->whole(piece).ok());
+      ASSERT_TRUE(whole->failure.has_value());
+      EXPECT_EQ(whole->failure->status, status);
+    }
+  }
+}
+
 // Servers that tell sounds and pictures apart are believed: they have prices of their own.
 TEST_F(NativeResponses, UsageTellsSoundsAndPictures) {
   const auto answer =

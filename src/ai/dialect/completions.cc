@@ -283,20 +283,28 @@ Result<void> CompletionsReader::event(std::string_view, std::string data,
     done = true;
     return ok();
   }
-  SM_TRY(ChatDelta d, read(data));
-  finished |= !d.finish_reason.empty();
-  d.native = Dialect::kCompletions;
-  d.native_data = std::move(data);
-  std::replace(d.native_data.begin(), d.native_data.end(), '\n', ' ');
-  out.push_back(std::move(d));
+  auto d = read(data);
+  if (!d.ok()) {
+    failure = openai_error_in(data);
+    return std::move(d).error();
+  }
+  finished |= !d->finish_reason.empty();
+  d->native = Dialect::kCompletions;
+  d->native_data = std::move(data);
+  std::replace(d->native_data.begin(), d->native_data.end(), '\n', ' ');
+  out.push_back(std::move(*d));
   return ok();
 }
 
 Result<ChatAnswer> CompletionsReader::whole(std::string_view body) {
-  SM_TRY(const ChatDelta d, read(body));
+  const auto d = read(body);
+  if (!d.ok()) {
+    failure = openai_error_in(body);
+    return d.error();
+  }
   if (choices == 0) return Error(ErrorCode::kUpstream, "the provider's answer is no completion");
   ChatAnswer a;
-  append(a, d);
+  append(a, *d);
   a.id = head.id;
   a.model = head.model;
   a.created_s = head.created_s;

@@ -496,19 +496,59 @@ std::string write_openai_error(std::string_view message, std::string_view type,
   return out;
 }
 
+AnswerError read_openai_error(const JsonValue& error) {
+  AnswerError e;
+  e.message = error["message"].string_or(
+      error.is_string() ? error.text() : std::string_view("the provider broke off"));
+  e.type = error["type"].string_or("upstream_error");
+  e.code = error["code"].string_or("");
+  // Some servers say the status itself.
+  const int64_t said = error["code"].integer_or(0);
+  const auto begins = [&e](std::initializer_list<std::string_view> words) {
+    return std::any_of(words.begin(), words.end(), [&e](std::string_view w) {
+      return e.code.starts_with(w) || e.type.starts_with(w);
+    });
+  };
+  if (said == 401 || said == 403 || begins({"invalid_api_key", "authentication_error"})) {
+    e.status = 502;  // our key's matter, not the client's
+  } else if (said == 504 || (said >= 400 && said < 500)) {
+    e.status = static_cast<int>(said);
+  } else if (said == 503 || said == 529) {
+    e.status = 503;
+  } else if (begins({"rate_limit", "insufficient_quota"})) {
+    e.status = 429;
+  } else if (begins({"invalid_", "context_length", "content_policy", "content_filter", "image_",
+                     "unsupported_", "empty_image", "failed_to_download"})) {
+    e.status = 400;
+  }
+  return e;
+}
+
+std::optional<AnswerError> openai_error_in(std::string_view json) {
+  const auto parsed = JsonValue::parse(json);
+  if (!parsed.ok() || (*parsed)["error"].is_null()) return std::nullopt;
+  return read_openai_error((*parsed)["error"]);
+}
+
 Result<void> OpenAiReader::event(std::string_view, std::string data, std::vector<ChatDelta>& out) {
   if (data == "[DONE]") {
     done = true;
     return ok();
   }
-  SM_TRY(ChatDelta d, read_openai_chunk(data, choices, head));
-  finished |= !d.finish_reason.empty();
-  out.push_back(std::move(d));
+  auto d = read_openai_chunk(data, choices, head);
+  if (!d.ok()) {
+    failure = openai_error_in(data);
+    return std::move(d).error();
+  }
+  finished |= !d->finish_reason.empty();
+  out.push_back(std::move(*d));
   return ok();
 }
 
 Result<ChatAnswer> OpenAiReader::whole(std::string_view body) {
-  return read_openai_answer(body, choices);
+  auto answer = read_openai_answer(body, choices);
+  if (!answer.ok()) failure = openai_error_in(body);
+  return answer;
 }
 
 void OpenAiStreamWriter::delta(std::string& out, const ChatAnswer& head, const ChatDelta& d) {

@@ -68,6 +68,12 @@ class OpenAiStreamWriter final : public StreamWriter {
   bool native_ = false;
 };
 
+// What an answer that had begun well (status 200) says of its failure: the status that its code
+// stands for, else 502.
+AnswerError read_openai_error(const JsonValue& error);
+// The one in a piece or a whole answer; nothing when it holds none.
+std::optional<AnswerError> openai_error_in(std::string_view json);
+
 // {"error":{"message":...,"type":...,"param":null,"code":...}}
 std::string write_openai_error(std::string_view message, std::string_view type,
                                std::string_view code);

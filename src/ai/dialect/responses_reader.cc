@@ -1,6 +1,7 @@
 // Answers in the form of OpenAI's responses, read.
 #include <algorithm>
 
+#include "ai/dialect/openai.h"
 #include "ai/dialect/parts.h"
 #include "ai/dialect/responses.h"
 #include "base/json.h"
@@ -61,13 +62,8 @@ void ResponsesReader::take_head(const JsonValue& response) {
 }
 
 Result<void> ResponsesReader::fail(const JsonValue& error) {
-  AnswerError e;
-  e.code = error["code"].string_or("");
-  e.type = error["type"].string_or("upstream_error");
-  e.status = e.code == "rate_limit_exceeded" ? 429 : 502;
-  e.message = error["message"].string_or("the provider broke off");
-  failure = e;
-  return Error(ErrorCode::kUpstream, e.message);
+  failure = read_openai_error(error);
+  return Error(ErrorCode::kUpstream, failure->message);
 }
 
 Result<void> ResponsesReader::take_end(const JsonValue& response, ChatDelta& d) {

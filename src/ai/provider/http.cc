@@ -126,7 +126,7 @@ UpstreamError from_failure(const AnswerError& f, std::string_view provider) {
   u.type = f.type.empty() ? "upstream_error" : f.type;
   u.code = f.code;
   u.message = std::string(provider) + ": broke off: " + log::redacted(f.message);
-  u.retry = f.status == 429 || f.status >= 500;
+  u.retry = (f.status == 429 || f.status >= 500) && f.code != "insufficient_quota";
   return u;
 }
 
