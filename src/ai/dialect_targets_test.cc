@@ -1,8 +1,10 @@
-// OpenAI's responses and older completions as what an upstream is asked in: by their own clients
-// only. The matrix test has the other four.
+// OpenAI's responses and older completions as what an upstream is asked in; completions by their
+// own clients only. The matrix test has the other four.
 #include <gtest/gtest.h>
 
 #include <array>
+#include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,7 +24,6 @@ using test::form_of;
 using test::joined;
 using test::pieces_in;
 
-constexpr std::array<Dialect, 2> kOwnOnly{kResponses, kCompletions};
 constexpr std::array<Dialect, 6> kClients{kOpenAi, kAnthropic, kGemini,
                                           kOllama, kResponses, kCompletions};
 
@@ -63,18 +64,95 @@ TEST(Targets, TheirOwnClientsRequestsComeBackTheSame) {
   EXPECT_GE(same, 50);
 }
 
-// No request of another dialect is ever sent there in disguise.
-TEST(Targets, OthersAreNotWrittenForThem) {
+// No request of another dialect is ever sent as completions: what it would say there is another
+// question.
+TEST(Targets, OthersAreNotWrittenAsCompletions) {
   for (const CorpusRequest& c : test::corpus_requests()) {
-    for (const Dialect to : kOwnOnly) {
-      if (to == c.dialect) continue;
-      const auto request = read_request(c.dialect, c.body, "some-model", false);
-      ASSERT_TRUE(request.ok()) << c.name;
-      const auto out = write_request(target_of(to, false), *request);
-      ASSERT_FALSE(out.ok()) << c.name << *out;
-      EXPECT_EQ(out.error().code(), ErrorCode::kInvalidArgument);
+    if (c.dialect == kCompletions) continue;
+    const auto request = read_request(c.dialect, c.body, "some-model", false);
+    ASSERT_TRUE(request.ok()) << c.name;
+    const auto out = write_request(target_of(kCompletions, false), *request);
+    ASSERT_FALSE(out.ok()) << c.name << *out;
+    EXPECT_EQ(out.error().code(), ErrorCode::kInvalidArgument);
+  }
+}
+
+// OpenAI serves some models in responses alone: every other dialect's requests come back from there
+// the same, or are refused by name, or lose what is named here.
+TEST(Targets, RequestsAsResponsesComeBackTheSameOrAreRefusedByName) {
+  const std::map<std::string_view, std::string> refused{{"o_sampling", "'stop'"},
+                                                        {"o_seed", "'seed'"},
+                                                        {"o_penalties", "'frequency_penalty'"},
+                                                        {"o_choices", "'n'"},
+                                                        {"o_logit_bias", "'logit_bias'"},
+                                                        {"o_audio", "audio"},
+                                                        {"o_web", "'web_search'"},
+                                                        {"o_name", "'name'"},
+                                                        {"a_turns", "'stop'"},
+                                                        {"a_citations", "'citations'"},
+                                                        {"a_web", "'web_search_20250305'"},
+                                                        {"g_system", "'stop'"},
+                                                        {"g_safety", "'safetySettings'"},
+                                                        {"g_audio", "audio"},
+                                                        {"g_file", "not sent along"},
+                                                        {"g_search", "'googleSearch'"},
+                                                        {"g_two", "'candidateCount'"},
+                                                        {"l_options", "'stop'"},
+                                                        {"l_num_ctx", "'options.num_ctx'"},
+                                                        {"c_sampling", "'stop'"},
+                                                        {"c_echo", "'stop'"},
+                                                        {"c_seed", "'seed'"},
+                                                        {"c_echo_logprobs", "'echo'"},
+                                                        {"c_suffix", "'suffix'"},
+                                                        {"c_many", "several texts"},
+                                                        {"c_tokens", "of tokens"},
+                                                        {"c_choices", "'n'"},
+                                                        {"c_best_of", "'best_of'"},
+                                                        {"c_bias", "'logit_bias'"}};
+  // A document's title, a budget for reasoning, what others signed, the mark of a failed tool, a
+  // schema without a name.
+  const std::set<std::string_view> lossy{"a_text_document", "a_thinking", "a_signed",
+                                         "a_failed_tool",   "a_schema",   "g_schema",
+                                         "g_signed",        "l_schema",   "l_thought"};
+  std::map<Dialect, int> same;
+  for (const CorpusRequest& c : test::corpus_requests()) {
+    if (c.dialect == kResponses) continue;
+    SCOPED_TRACE(c.name);
+    const auto request = read_request(c.dialect, c.body, "some-model", false);
+    ASSERT_TRUE(request.ok());
+    for (const bool stream : {false, true}) {
+      const auto out = write_request(target_of(kResponses, stream), *request);
+      if (const auto refusal = refused.find(c.name); refusal != refused.end()) {
+        ASSERT_FALSE(out.ok()) << *out;
+        EXPECT_EQ(out.error().code(), ErrorCode::kInvalidArgument);
+        EXPECT_NE(out.error().message().find(refusal->second), std::string::npos)
+            << out.error().message();
+        continue;
+      }
+      if (!out.ok()) {
+        ADD_FAILURE() << out.error().message();
+        continue;
+      }
+      const auto back = read_request(kResponses, *out);
+      ASSERT_TRUE(back.ok()) << *out << back.error().message();
+      EXPECT_EQ(back->stream, stream);
+      EXPECT_NE(out->find("\"store\":false"), std::string::npos);
+      std::string again = canonical_request(*back);
+      // Unsaid is false everywhere but there.
+      for (const std::string_view unsaid : {"\"strict\":false,", ",\"strict\":false"}) {
+        for (size_t at = again.find(unsaid); at != std::string::npos; at = again.find(unsaid))
+          again.erase(at, unsaid.size());
+      }
+      if (lossy.contains(c.name)) {
+        EXPECT_NE(again, canonical_request(*request)) << "no loss after all";
+        continue;
+      }
+      EXPECT_EQ(again, canonical_request(*request)) << *out;
+      ++same[c.dialect];
     }
   }
+  for (const Dialect from : {kOpenAi, kAnthropic, kGemini, kOllama, kCompletions})
+    EXPECT_GE(same[from], 6) << dialect_name(from);
 }
 
 // Their answers reach clients of every dialect, whole and streamed.

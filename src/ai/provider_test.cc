@@ -324,6 +324,8 @@ TEST(Provider, MissingPathsAreForgottenInTime) {
   EXPECT_FALSE(paths.has(kCompletions, "m", start + MissingPaths::kKnown));
   EXPECT_FALSE(paths.has(kCompletions, "other", start));
   EXPECT_FALSE(paths.has(kResponses, "m", start));
+  paths.remove(kCompletions, "m");
+  EXPECT_FALSE(paths.has(kCompletions, "m", start));
   for (size_t i = 0; i < MissingPaths::kMax; ++i)
     paths.add(kCompletions, "m" + std::to_string(i), start);
   EXPECT_FALSE(paths.has(kCompletions, "m", start)) << "more than its maximum";

@@ -152,6 +152,57 @@ TEST_F(NativeResponses, OtherServersAreAskedOnlyForWhatNoChatSays) {
   EXPECT_EQ(up.seen().size(), 2u);
 }
 
+// Some of OpenAI's models answer in responses alone: clients of every dialect reach them, and the
+// chat is not tried each time.
+TEST_F(NativeResponses, ModelThatIsNoChatIsAskedInResponses) {
+  const std::string refusal =
+      R"({"error":{"message":"This model is only supported in v1/responses and not in )"
+      R"(v1/chat/completions.","type":"invalid_request_error","param":"model","code":null}})";
+  const std::string plain =
+      R"({"id":"resp_up","object":"response","created_at":1,"status":"completed","model":"m",)"
+      R"("output":[{"id":"msg_up","type":"message","role":"assistant","content":[)"
+      R"({"type":"output_text","text":"yes"}]}],"usage":{"input_tokens":3,"output_tokens":2}})";
+  FakeUpstream up([&](const ai::test::Seen& seen, int) {
+    return seen.path == "/v1/responses" ? json_reply(plain) : json_reply(refusal, 404);
+  });
+  Rig rig(up);
+  const MemorySink first =
+      rig.chat(R"({"model":"openai/m","messages":[{"role":"user","content":"hi"}]})");
+  EXPECT_EQ(first.status, 200) << first.body;
+  EXPECT_EQ(json(first)["choices"][0]["message"]["content"].text(), "yes");
+  EXPECT_EQ(json(first)["usage"]["prompt_tokens"].integer(), 3);
+  ASSERT_EQ(up.seen().size(), 2u);
+  EXPECT_EQ(up.seen()[1].body,
+            R"({"model":"m","input":[{"role":"user","content":"hi"}],"store":false})");
+  EXPECT_EQ(rig.chat(R"({"model":"openai/m","messages":[{"role":"user","content":"hi"}]})").cache(),
+            "hit-memory");
+  const MemorySink again =
+      rig.chat(R"({"model":"openai/m","messages":[{"role":"user","content":"go"}]})");
+  EXPECT_EQ(again.status, 200) << again.body;
+  EXPECT_EQ(up.seen().size(), 3u);
+  const MemorySink stop =
+      rig.chat(R"({"model":"openai/m","stop":["x"],"messages":[{"role":"user","content":"go"}]})");
+  EXPECT_EQ(stop.status, 400);
+  EXPECT_NE(stop.body.find("'stop'"), std::string::npos) << stop.body;
+}
+
+TEST_F(NativeResponses, ModelThatIsInNeitherTellsTheChatsError) {
+  FakeUpstream up([&](const ai::test::Seen& seen, int) {
+    return json_reply(seen.path == "/v1/responses"
+                          ? R"({"error":{"message":"no such model","code":"model_not_found"}})"
+                          : R"({"error":{"message":"This is not a chat model"}})",
+                      404);
+  });
+  Rig rig(up, {{"cache.negative", "0s"}});
+  for (const size_t calls : {2u, 4u}) {
+    const MemorySink sink =
+        rig.chat(R"({"model":"openai/m","messages":[{"role":"user","content":"hi"}]})");
+    EXPECT_EQ(sink.status, 404);
+    EXPECT_NE(sink.body.find("not a chat model"), std::string::npos) << sink.body;
+    EXPECT_EQ(up.seen().size(), calls);
+  }
+}
+
 // A stream that begins well and fails before it has said anything is a status like any other: told
 // as such, tried again only where that helps.
 TEST_F(NativeResponses, FailureBeforeContentIsAStatus) {

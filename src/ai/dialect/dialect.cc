@@ -134,9 +134,10 @@ Result<std::string> write_request(const Target& to, const ChatRequest& r) {
     case Dialect::kOllamaGenerate:
       return write_ollama_request(r, to.model, to.stream);
     case Dialect::kResponses:
+      return write_responses_request(r, to.model, to.stream);
     case Dialect::kCompletions:
       return Error(ErrorCode::kInvalidArgument,
-                   "only requests of their own clients are written as responses or completions");
+                   "only requests of their own clients are written as completions");
     default:
       return write_openai_request(r, to.model, to.stream, to.official);
   }

@@ -29,6 +29,11 @@ ResponseEcho echo_of_request(std::string_view body, std::string id, int64_t crea
 
 Result<ChatRequest> read_responses_request(std::string_view body);
 
+// A request of another dialect, which nothing is kept of. kInvalidArgument names what responses
+// cannot express.
+Result<std::string> write_responses_request(const ChatRequest& request, std::string_view model,
+                                            bool stream);
+
 // What must be looked up before the request can be read.
 struct ResponseReferences {
   std::string previous;            // "previous_response_id"; empty: none

@@ -30,6 +30,12 @@ bool is_no_route(int status) {
   return status == 404 || status == 405 || status == 501;
 }
 
+// OpenAI's words for a model that has to be asked in another of its dialects than the chat's.
+bool is_no_chat(const UpstreamError& e) {
+  return e.status == 404 && (e.message.find("v1/responses") != std::string::npos ||
+                             e.message.find("not a chat model") != std::string::npos);
+}
+
 bool is_own_header(std::string_view name, std::string_view prefix) {
   return !prefix.empty() && name.size() > prefix.size() &&
          std::equal(prefix.begin(), prefix.end(), name.begin(),
@@ -136,10 +142,13 @@ bool MissingPaths::has(Dialect dialect, std::string_view model, SteadyTime now) 
   });
 }
 
+void MissingPaths::remove(Dialect dialect, std::string_view model) {
+  std::erase_if(entries_, [&](const Entry& e) { return e.dialect == dialect && e.model == model; });
+}
+
 void MissingPaths::add(Dialect dialect, std::string_view model, SteadyTime now) {
-  std::erase_if(entries_, [&](const Entry& e) {
-    return now >= e.until || (e.dialect == dialect && e.model == model);
-  });
+  remove(dialect, model);
+  std::erase_if(entries_, [&](const Entry& e) { return now >= e.until; });
   if (entries_.size() >= kMax) entries_.pop_front();
   entries_.push_back({dialect, std::string(model), now + kKnown});
 }
@@ -296,14 +305,20 @@ net::Task<std::optional<UpstreamError>> HttpProvider::chat(net::Client& client,
                                                            const ChatRequest& asked,
                                                            CallOptions options, ChatSink& sink) {
   Target to = target(asked, options);
-  // Many servers of OpenAI's dialect know its chat completions alone.
+  // Many servers of OpenAI's dialect know its chat completions alone, and some of OpenAI's models
+  // answer in responses alone.
   const Dialect meant = to.dialect;
-  const bool other = meant == Dialect::kCompletions || meant == Dialect::kResponses;
   const SteadyTime now = system_clock().steady();
-  if (other && missing_.has(meant, to.model, now)) to.dialect = dialect();
+  const bool chats = !missing_.has(dialect(), to.model, now);
+  const Dialect instead = chats ? dialect() : Dialect::kResponses;
+  if (missing_.has(meant, to.model, now)) {
+    to.dialect = instead;
+    to.written.clear();
+  }
   auto sent = co_await send_chat(client, asked, options, to);
-  if (to.dialect != dialect() && other && sent.ok() && is_no_route((*sent)->status())) {
-    to.dialect = dialect();
+  const bool other = meant == Dialect::kCompletions || meant == Dialect::kResponses;
+  if (other && to.dialect == meant && sent.ok() && is_no_route((*sent)->status())) {
+    to.dialect = instead;
     sent = co_await send_chat(client, asked, options, to);
     // A model that is not there is missing at both.
     if (sent.ok() && !is_no_route((*sent)->status())) missing_.add(meant, to.model, now);
@@ -326,6 +341,13 @@ net::Task<std::optional<UpstreamError>> HttpProvider::chat(net::Client& client,
   if (response.status() != 200) {
     UpstreamError u = from_status(response.status(), response.head().headers, *text, label());
     explain(u, options);
+    if (to.dialect == Dialect::kOpenAi && chats && is_no_chat(u)) {
+      const std::string model = options.model;
+      missing_.add(to.dialect, model, now);
+      auto again = co_await chat(client, asked, std::move(options), sink);
+      if (!again || again->status != 404) co_return again;
+      missing_.remove(to.dialect, model);
+    }
     co_return u;
   }
   auto answer = reader->whole(*text);

@@ -39,6 +39,7 @@ class MissingPaths {
 
   bool has(Dialect dialect, std::string_view model, SteadyTime now) const;
   void add(Dialect dialect, std::string_view model, SteadyTime now);
+  void remove(Dialect dialect, std::string_view model);
 
  private:
   struct Entry {
