@@ -125,6 +125,24 @@ TEST(Sources, OfAResponseAreItsUpstreamsBytes) {
   EXPECT_NE(streamed.response_json.find("https://example.org/u"), std::string::npos);
 }
 
+// Unsaid and "auto" are one wish, and one key.
+TEST(Sources, DetailOfAPictureIsAutoUnlessSaid) {
+  const auto chat = [](const std::string& more) {
+    return canonical_request(*read_request(
+        kOpenAi,
+        R"({"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{)"
+        R"("url":"data:image/png;base64,iVBORw0KGgo=")" +
+            more + "}}]}]}"));
+  };
+  const std::string response = canonical_request(*read_request(
+      kResponses,
+      R"({"model":"m","input":[{"role":"user","content":[{"type":"input_image","detail":"auto",)"
+      R"("image_url":"data:image/png;base64,iVBORw0KGgo="}]}]})"));
+  EXPECT_EQ(chat(R"(,"detail":"auto")"), chat(""));
+  EXPECT_EQ(response, chat(""));
+  EXPECT_NE(chat(R"(,"detail":"high")"), chat(""));
+}
+
 // What an earlier answer named as its sources is no question: it goes back to its own dialect and
 // is left out for the others. Citations that are asked for are refused there by name.
 TEST(Sources, OfEarlierAnswersAreLeftOutElsewhere) {

@@ -52,6 +52,7 @@ Part read_part(JsonValue v) {
       for (auto& [name, value] : url) {
         if (name == "detail" && !take(value, p.media.detail)) break;
       }
+      if (p.media.detail == "auto") p.media.detail.clear();  // as unsaid
       keep_others(p.extra, url, {"url", "detail"}, "image_url");
     }
     if (JsonValue* mark = member("cache_control")) p.cache_control = std::move(*mark);

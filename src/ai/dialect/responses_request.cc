@@ -30,6 +30,7 @@ Part read_media(Kind kind, JsonValue::Object& members) {
     if (name == "filename") (void)take(value, p.media.name);
     if (name == "detail") (void)take(value, p.media.detail);
   }
+  if (p.media.detail == "auto") p.media.detail.clear();  // as unsaid
   keep_others(p.extra, members,
               {"type", "image_url", "file_url", "file_data", "file_id", "filename", "detail",
                "prompt_cache_breakpoint"});

@@ -1,6 +1,7 @@
 // Requests of other dialects in the form of OpenAI's responses: for the models that OpenAI serves
 // there alone. Nothing is kept by it (`store` false), and no earlier response is referred to.
 #include <set>
+#include <span>
 
 #include "ai/dialect/parts.h"
 #include "ai/dialect/responses.h"
@@ -28,7 +29,7 @@ Result<void> write_input_part(JsonWriter& w, const Part& p) {
   } else if (p.kind == Kind::kImage) {
     if (!p.media.file_id.empty()) return not_in_responses("an image by another's file id");
     w.field("type", "input_image").field("image_url", data_url(p.media));
-    if (!p.media.detail.empty()) w.field("detail", p.media.detail);
+    w.field("detail", p.media.detail.empty() ? std::string("auto") : p.media.detail);
   } else if (p.kind == Kind::kDocument && !p.text.empty()) {
     w.field("type", "input_text")
         .field("text", p.media.name.empty() ? p.text : p.media.name + "\n\n" + p.text);
@@ -75,26 +76,39 @@ void write_reasoning(JsonWriter& w, const Part& p) {
   w.end_array().field("encrypted_content", own).end_object();
 }
 
+bool is_said(const Part& p) {
+  return p.kind == Kind::kText || p.kind == Kind::kRefusal;
+}
+
+Result<void> write_said(JsonWriter& w, std::span<const Part> parts) {
+  for (const Part& p : parts) SM_CHECK_OK(refuse_extra(kMe, p.extra, "the part's"));
+  w.begin_object().field("role", "assistant").key("content");
+  if (parts.size() == 1 && parts[0].kind == Kind::kText) {
+    w.value(parts[0].text).end_object();
+    return ok();
+  }
+  w.begin_array();
+  for (const Part& p : parts) {
+    const bool refusal = p.kind == Kind::kRefusal;
+    w.begin_object().field("type", refusal ? "refusal" : "output_text");
+    w.field(refusal ? "refusal" : "text", p.text);
+    if (!refusal) w.key("annotations").begin_array().end_array();
+    w.end_object();
+  }
+  w.end_array().end_object();
+  return ok();
+}
+
 // Text, reasoning and calls as items in their order; texts that follow each other are one message.
 Result<void> write_assistant(JsonWriter& w, const Message& m) {
-  bool open = false;
-  const auto close = [&] {
-    if (open) w.end_array().end_object();
-    open = false;
-  };
-  for (const Part& p : m.parts) {
-    const bool refusal = p.kind == Kind::kRefusal;
-    if (p.kind == Kind::kText || refusal) {
-      SM_CHECK_OK(refuse_extra(kMe, p.extra, "the part's"));
-      if (!open) w.begin_object().field("role", "assistant").key("content").begin_array();
-      open = true;
-      w.begin_object().field("type", refusal ? "refusal" : "output_text");
-      w.field(refusal ? "refusal" : "text", p.text);
-      if (!refusal) w.key("annotations").begin_array().end_array();
-      w.end_object();
+  for (size_t i = 0; i < m.parts.size(); ++i) {
+    const Part& p = m.parts[i];
+    if (is_said(p)) {
+      const size_t begin = i;
+      while (i + 1 < m.parts.size() && is_said(m.parts[i + 1])) ++i;
+      SM_CHECK_OK(write_said(w, std::span(m.parts).subspan(begin, i + 1 - begin)));
       continue;
     }
-    close();
     if (p.kind == Kind::kReasoning) {
       write_reasoning(w, p);
     } else if (p.kind == Kind::kToolCall) {
@@ -104,7 +118,6 @@ Result<void> write_assistant(JsonWriter& w, const Message& m) {
       return not_in_responses("a part of type '" + p.name + "' in an answer");
     }
   }
-  close();
   return ok();
 }
 
