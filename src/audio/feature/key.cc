@@ -17,9 +17,8 @@ constexpr double kBassHz = 210;     // fundamentals below it are the bass's
 constexpr double kAround = 24;      // bins to either side that a peak is measured against
 constexpr double kProminent = 2.5;  // times the mean around it: less is no peak
 constexpr double kTonalMin = 0.02;  // resultant strength a frame below which nothing is tonal
-constexpr size_t kEdgeFrames = 16;  // three seconds
-constexpr size_t kHidden = 32;
-constexpr double kNoneMin = 0.5;  // probability of "no key" from which the answer is none
+constexpr size_t kHidden = 96;      // three trainings of 32, averaged
+constexpr double kNoneMin = 0.5;    // probability of "no key" from which the answer is none
 
 constexpr std::array<const char*, 12> kNames{"C",  "C#", "D",  "D#", "E",  "F",
                                              "F#", "G",  "G#", "A",  "A#", "B"};
@@ -174,62 +173,6 @@ double KeyProfile::tuning() const {
 std::optional<double> KeyProfile::tuning_cents() const {
   if (strength_ <= 0 || std::hypot(cosine_, sine_) < 0.1 * strength_) return std::nullopt;
   return tuning() * 100;
-}
-
-KeyFeatures KeyProfile::features() const {
-  KeyFeatures f{};
-  const double offset = tuning();
-  // Which two of the 36 steps a pitch class lies between.
-  std::array<size_t, 12> low{};
-  const double start = offset * 3 + 36;
-  const auto whole = static_cast<size_t>(start);
-  const auto part = static_cast<float>(start - static_cast<double>(whole));
-  for (size_t c = 0; c < 12; ++c) low[c] = (whole + 3 * c) % kSteps;
-  const auto read = [&](const std::array<uint8_t, kSteps>& steps, size_t c) {
-    return (static_cast<float>(steps[low[c]]) * (1 - part) +
-            static_cast<float>(steps[(low[c] + 1) % kSteps]) * part) /
-           255.0f;
-  };
-  std::array<double, kKeyProfiles * 12> sum{};
-  const size_t n = frames_.size();
-  for (size_t i = 0; i < n; ++i) {
-    std::array<float, 12> chroma{};
-    float square = 0, top = 0;
-    for (size_t c = 0; c < 12; ++c) {
-      chroma[c] = read(frames_[i].upper, c);
-      square += chroma[c] * chroma[c];
-      top = std::max(top, chroma[c]);
-      sum[12 + c] += weights_[i] * read(frames_[i].bass, c);
-    }
-    if (top <= 0) continue;
-    const float norm = 1 / std::sqrt(square);
-    std::array<double, 24> triads{};
-    double all = 0;
-    for (size_t c = 0; c < 12; ++c) {
-      sum[c] += weights_[i] * chroma[c];
-      if (chroma[c] > 0.35f * top) sum[24 + c] += weights_[i];
-      if (i < kEdgeFrames) sum[36 + c] += weights_[i] * chroma[c];
-      if (i + kEdgeFrames >= n) sum[48 + c] += weights_[i] * chroma[c];
-      const float open = chroma[c] + chroma[(c + 7) % 12];
-      for (size_t minor = 0; minor < 2; ++minor) {
-        const float third = chroma[(c + (minor != 0 ? 3 : 4)) % 12];
-        const double fit = (open + third) * norm / std::numbers::sqrt3_v<float>;
-        triads[minor * 12 + c] = std::exp(14 * fit);
-        all += triads[minor * 12 + c];
-      }
-    }
-    for (size_t c = 0; c < 24; ++c) sum[60 + c] += weights_[i] * triads[c] / all;
-  }
-  for (size_t p = 0; p < kKeyProfiles; p += p == 5 ? 2 : 1) {
-    // The two triad profiles share their total.
-    const size_t width = p == 5 ? 24 : 12;
-    double total = 0;
-    for (size_t c = 0; c < width; ++c) total += sum[p * 12 + c];
-    if (total <= 0) continue;
-    for (size_t c = 0; c < width; ++c)
-      f[p * 12 + c] = static_cast<float>(sum[p * 12 + c] / total * static_cast<double>(width));
-  }
-  return f;
 }
 
 std::optional<Key> KeyProfile::key() const {

@@ -1,9 +1,10 @@
 // Key and mode. The peaks of long spectra, each measured against its surroundings so that drums and
 // noise hardly count, go to the pitch they would be a harmonic of (Gomez, "Tonal description of
-// polyphonic audio", 2006); from these pitch classes over time, tuning corrected, follow a few
-// profiles (of all voices, of the bass, of the triads heard, of the beginning and the end), and a
-// small network that treats all twelve keys alike compares them with what it learnt from composed
-// music (models/key.bin, tools/train/rhythm).
+// polyphonic audio", 2006); from these pitch classes over time, tuning corrected, follow profiles:
+// what sounds, what begins, what the bass plays, which triads are heard, how the sound begins and
+// ends, and where chords and bass lead, which tells a key from its relatives. A small network that
+// treats all twelve keys alike compares them with what it learnt from composed music
+// (models/key.bin, tools/train/rhythm).
 #pragma once
 
 #include <array>
@@ -31,8 +32,11 @@ struct Key {
 std::optional<Key> parse_key(std::string_view name);
 
 // Profiles of twelve pitch classes, C first, in this order: all voices, bass, how often each
-// sounds, the first three seconds, the last three, major triads, minor triads.
-inline constexpr size_t kKeyProfiles = 7;
+// sounds; all voices, bass, major and minor triads of the first three seconds; the same of the last
+// three; major triads, minor triads; the bass's strongest note; what begins in all voices, in the
+// bass; major triads over their root, minor triads; arrivals of the chord's root from 1..11
+// semitones above; arrivals of the bass from there. A mean of 1, arrivals about 0.3.
+inline constexpr size_t kKeyProfiles = 40;
 using KeyFeatures = std::array<float, kKeyProfiles * 12>;
 
 // Accumulates frames of kSpec: 72 bytes each (1.4 MB an hour). Not thread-safe.

@@ -23,19 +23,22 @@ void add_note(std::vector<float>& x, double start_s, double length_s, double mid
   }
 }
 
-// I IV V I (harmonic in minor) twice with a bass, from MIDI tonic `tonic`.
-std::vector<float> cadence(int tonic, bool minor, double cents = 0) {
+// Four chords of two seconds, twice, over a bass that plays each one's first note.
+std::vector<float> progression(double tonic, const std::vector<std::vector<int>>& chords) {
   std::vector<float> x(static_cast<size_t>(16.0 * kKeyRateHz), 0);
-  const int third = minor ? 3 : 4;
-  const std::vector<std::vector<int>> chords{
-      {0, third, 7}, {5, minor ? 8 : 9, 12}, {7, 11, 14}, {0, third, 7}};
   for (size_t k = 0; k < 8; ++k) {
     const auto& chord = chords[k % 4];
-    for (const int n : chord)
-      add_note(x, 2.0 * static_cast<double>(k), 1.9, tonic + n + cents / 100);
-    add_note(x, 2.0 * static_cast<double>(k), 1.9, tonic - 24 + chord[0] + cents / 100);
+    for (const int n : chord) add_note(x, 2.0 * static_cast<double>(k), 1.9, tonic + n);
+    add_note(x, 2.0 * static_cast<double>(k), 1.9, tonic - 24 + chord[0]);
   }
   return x;
+}
+
+// I IV V I (harmonic in minor) from MIDI tonic `tonic`.
+std::vector<float> cadence(int tonic, bool minor, double cents = 0) {
+  const int third = minor ? 3 : 4;
+  return progression(tonic + cents / 100,
+                     {{0, third, 7}, {5, minor ? 8 : 9, 12}, {7, 11, 14}, {0, third, 7}});
 }
 
 KeyProfile listen(const std::vector<float>& x) {
@@ -58,6 +61,36 @@ TEST(KeyProfile, NamesTheKeyOfACadenceInAllKeys) {
       EXPECT_LE(key->confidence, 1.0);
     }
   }
+}
+
+// The same seven notes: where chords and bass lead tells which is home.
+TEST(KeyProfile, RelativesAreToldApartByWhereChordsLead) {
+  const std::vector<int> c{0, 4, 7}, f{5, 9, 12}, g{7, 11, 14}, a_minor{9, 12, 16};
+  for (int tonic = 60; tonic < 72; ++tonic) {
+    const auto major = listen(progression(tonic, {c, f, g, c})).key();
+    const auto minor = listen(progression(tonic, {a_minor, f, g, a_minor})).key();
+    ASSERT_TRUE(major && minor);
+    EXPECT_EQ(major->tonic, tonic % 12);
+    EXPECT_FALSE(major->minor) << tonic;
+    EXPECT_EQ(minor->tonic, (tonic + 9) % 12);
+    EXPECT_TRUE(minor->minor) << tonic;
+  }
+}
+
+TEST(KeyProfile, FeaturesHaveTheirStatedScale) {
+  const KeyFeatures f = listen(cadence(62, false)).features();
+  const auto mean = [&](size_t first, size_t count) {
+    double sum = 0;
+    for (size_t i = 0; i < count * 12; ++i) sum += f[first * 12 + i];
+    return sum / static_cast<double>(count * 12);
+  };
+  for (const size_t p : {0, 1, 2, 3, 4, 7, 8, 13, 14, 15}) EXPECT_NEAR(mean(p, 1), 1, 1e-4) << p;
+  for (const size_t p : {5, 9, 11}) EXPECT_NEAR(mean(p, 2), 1, 1e-4) << p;
+  EXPECT_LE(mean(18, 11), 40.0 / 132);
+  EXPECT_GT(mean(18, 11), 0);
+  // A chord on the fifth leads home oftener than away from there: D from A, seven semitones above.
+  EXPECT_GT(f[(18 + 6) * 12 + 2], f[(18 + 6) * 12 + 9]);
+  EXPECT_GT(f[(29 + 6) * 12 + 2], f[(29 + 6) * 12 + 9]);
 }
 
 TEST(KeyProfile, TuningIsMeasuredAndCorrected) {
