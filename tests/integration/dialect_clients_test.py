@@ -72,6 +72,17 @@ class Clients(ClientCase):
             self.assertEqual((shown.status, shown.json().get("details", {}).get("family")), (200, "llama"), name)
         self.assertEqual(harness.request(service.url + "/api/show", {"model": "ollama/fake"}).status, 404)
 
+    def test_one_text_is_embedded_in_geminis_form(self):
+        provider = self.provider()
+        service = self.service(self.home_of_all(provider))
+        said = []
+        for version, model in (("v1", "gemini"), ("v1beta", "gemini"), ("v1", "openai"), ("v1beta", "ollama")):
+            got = harness.request(service.url + f"/{version}/models/{model}/fake-embed:embedContent", {"content": {"parts": [{"text": "kick"}]}})
+            self.assertEqual(got.status, 200, got.body)
+            said.append((got.headers["x-samplemind-cache"], tuple(got.json()["embedding"]["values"])))
+        self.assertEqual([s[0] for s in said], ["miss", "hit-memory", "miss", "miss"])
+        self.assertEqual(len({s[1] for s in said}), 1, "the scripted provider makes one vector of one text")
+
     def test_asked_in_one_dialect_hit_in_another(self):
         provider = self.provider()
         service = self.service(self.home(provider))

@@ -337,6 +337,15 @@ std::string batch_embed_body(const JsonValue& request) {
   return out;
 }
 
+std::string embed_content_body(const JsonValue& request) {
+  std::string out;
+  JsonWriter w(out);
+  w.begin_object().key("embedding").begin_object().key("values");
+  write_vector(w, text_of(request["content"]["parts"]));
+  w.end_object().end_object();
+  return out;
+}
+
 std::string ollama_embed_body(const JsonValue& request) {
   std::string out;
   JsonWriter w(out);

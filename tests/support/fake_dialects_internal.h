@@ -50,9 +50,10 @@ std::string error_body(FakeDialect dialect, int status, const std::string& messa
 // The same within a stream, as its next event or line.
 std::string error_frame(FakeDialect dialect, int status, const std::string& message);
 std::string models_body();
-std::string embeddings_body(const JsonValue& request);    // OpenAI's
-std::string batch_embed_body(const JsonValue& request);   // Gemini's
-std::string ollama_embed_body(const JsonValue& request);  // of /api/embed
+std::string embeddings_body(const JsonValue& request);     // OpenAI's
+std::string batch_embed_body(const JsonValue& request);    // Gemini's
+std::string embed_content_body(const JsonValue& request);  // Gemini's
+std::string ollama_embed_body(const JsonValue& request);   // of /api/embed
 std::string gemini_models_body();
 std::string tags_body();
 std::string show_body(const std::string& model);

@@ -422,6 +422,7 @@ void FakeProvider::State::answer(Connection& c, Request& r, FakeCall& call) {
   if (path == "/v1/models") return send_whole(c, call, 200, models_body());
   if (path == "/v1/embeddings") return send_whole(c, call, 200, embeddings_body(r.body));
   if (path == "/api/embed") return send_whole(c, call, 200, ollama_embed_body(r.body));
+  if (path.ends_with(":embedContent")) return send_whole(c, call, 200, embed_content_body(r.body));
   if (path.ends_with(":batchEmbedContents"))
     return send_whole(c, call, 200, batch_embed_body(r.body));
   if (path == "/v1/messages/count_tokens" || path.ends_with(":countTokens")) {
