@@ -1,4 +1,4 @@
-// The page: the library as a table, search, audio preview, the coach. No framework, no build step.
+// The page: the library as a table, search, audio preview, the coach (sound.js: words for a sound; map.js: the map). No framework, no build step.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
@@ -125,34 +125,41 @@ function parameters(offset) {
   return p;
 }
 
-async function load(append = false) {
+async function load(append = false, plain = false) {
+  if (sound.on && !plain) return append ? undefined : sound.load();
   state.loading?.abort();
   const abort = (state.loading = new AbortController());
   const offset = append ? state.samples.length : 0;
   try {
     const found = await json("/api/v1/samples?" + parameters(offset), { signal: abort.signal });
     showProblem(null);
-    const chosen = state.samples[state.selected]?.id;
-    if (!append) {
-      state.samples = [];
-      $("rows").replaceChildren();
-    }
-    state.samples.push(...found.samples);
-    state.total = found.total;
-    state.more = state.samples.length < found.total && found.samples.length > 0;
-    $("rows").append(...found.samples.map((s, i) => row(s, offset + i)));
-    if (!append) {
-      state.selected = state.samples.findIndex((s) => s.id === chosen);
-      mark();
-      $("list").scrollTop = 0;
-    }
-    showEmpty();
-    showSummary();
+    showFound(found.samples, found.total, offset, true);
   } catch (error) {
     if (error.name !== "AbortError") showProblem(error);
   } finally {
     if (state.loading === abort) state.loading = null;
   }
+}
+
+// Rows from `offset` on; `more` when there may be others behind them.
+function showFound(samples, total, offset, more) {
+  const chosen = state.samples[state.selected]?.id;
+  if (offset === 0) {
+    state.samples = [];
+    $("rows").replaceChildren();
+  }
+  state.samples.push(...samples);
+  state.total = total;
+  state.more = more && state.samples.length < total && samples.length > 0;
+  $("rows").append(...samples.map((s, i) => row(s, offset + i)));
+  if (offset === 0) {
+    state.selected = state.samples.findIndex((s) => s.id === chosen);
+    mark();
+    $("list").scrollTop = 0;
+  }
+  showEmpty();
+  showSummary();
+  document.dispatchEvent(new Event("found"));
 }
 
 function cell(kind, ...content) {
@@ -210,21 +217,20 @@ function select(index, { play = false, focus = false } = {}) {
 }
 
 function showEmpty() {
-  const box = $("empty");
-  box.hidden = state.samples.length > 0;
-  if (!box.hidden) {
-    const filtered = parameters().size > (state.sort ? 1 : 0);
-    const button = el("button", { className: "button", type: "button" });
-    if (filtered) {
-      button.textContent = "Clear the search";
-      button.onclick = () => $("clear").click();
-      box.replaceChildren(el("h2", { textContent: "Nothing fits" }), "No sound of the library matches this search.", el("br"), button);
-    } else {
-      button.className += " primary";
-      button.textContent = "Add a folder…";
-      button.onclick = openFolders;
-      box.replaceChildren(el("h2", { textContent: "The library is empty" }), "Add a folder of sounds: SampleMind listens to each of them and measures tempo, key, loudness and more.", el("br"), button);
-    }
+  $("empty").hidden = state.samples.length > 0;
+  if (state.samples.length === 0) emptyState($("empty"), sound.on || parameters().size > (state.sort ? 1 : 0));
+}
+function emptyState(box, filtered) {
+  const button = el("button", { className: "button", type: "button" });
+  if (filtered) {
+    button.textContent = "Clear the search";
+    button.onclick = () => $("clear").click();
+    box.replaceChildren(el("h2", { textContent: "Nothing fits" }), "No sound of the library matches this search.", el("br"), button);
+  } else {
+    button.className += " primary";
+    button.textContent = "Add a folder…";
+    button.onclick = openFolders;
+    box.replaceChildren(el("h2", { textContent: "The library is empty" }), "Add a folder of sounds: SampleMind listens to each of them and measures tempo, key, loudness and more.", el("br"), button);
   }
 }
 
@@ -609,11 +615,14 @@ function changed(delay) {
   clearTimeout(typing);
   typing = setTimeout(() => {
     const p = parameters();
+    if (map.on) p.set("view", "map");
+    if (sound.on) p.set("by", "sound");
     history.replaceState(null, "", p.size ? "?" + p : location.pathname);
     load();
   }, delay);
 }
-$("search").oninput = (event) => changed(event.target.tagName === "SELECT" ? 0 : 160);
+// A model may be asked about words for a sound: once they stand, not at every letter.
+$("search").oninput = (event) => changed(event.target.tagName === "SELECT" ? 0 : sound.on ? 700 : 160);
 $("search").onsubmit = (event) => {
   event.preventDefault();
   changed(0);
@@ -664,10 +673,14 @@ new IntersectionObserver((seen) => {
   if (seen[0].isIntersecting && state.more && !state.loading) load(true);
 }, { root: null, rootMargin: "600px" }).observe($("more"));
 
-const wanted = new URLSearchParams(location.search);
-for (const name of FIELDS) if (wanted.has(name)) field(name).value = wanted.get(name);
-state.sort = wanted.get("sort") ?? "";
-showSort();
-load();
-loadStatus();
-setInterval(() => document.hidden || loadStatus(), 30000);
+addEventListener("DOMContentLoaded", () => {
+  const wanted = new URLSearchParams(location.search);
+  for (const name of FIELDS) if (wanted.has(name)) field(name).value = wanted.get(name);
+  state.sort = wanted.get("sort") ?? "";
+  sound.show(wanted.get("by") === "sound");
+  map.show(wanted.get("view") === "map");
+  showSort();
+  load();
+  loadStatus();
+  setInterval(() => document.hidden || loadStatus(), 30000);
+});

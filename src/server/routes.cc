@@ -17,6 +17,8 @@
 #include "page_css.h"
 #include "page_html.h"
 #include "page_js.h"
+#include "page_map_js.h"
+#include "page_sound_js.h"
 #include "server/cache_routes.h"
 #include "server/call.h"
 #include "server/key_routes.h"
@@ -434,8 +436,15 @@ Task<void> get_page(Call call) {
 Task<void> get_page_css(Call call) {
   return serve_static(call, "text/css; charset=utf-8", embedded::kPageCss);
 }
+constexpr std::string_view kJavaScript = "text/javascript; charset=utf-8";
 Task<void> get_page_js(Call call) {
-  return serve_static(call, "text/javascript; charset=utf-8", embedded::kPageJs);
+  return serve_static(call, kJavaScript, embedded::kPageJs);
+}
+Task<void> get_map_js(Call call) {
+  return serve_static(call, kJavaScript, embedded::kMapJs);
+}
+Task<void> get_sound_js(Call call) {
+  return serve_static(call, kJavaScript, embedded::kSoundJs);
 }
 
 // ---- the router ----
@@ -530,6 +539,9 @@ const std::vector<Route>& routes() {
       {{"GET", "/static/page.css", "page", "Its style", "", "", "text/css", ""}, get_page_css},
       {{"GET", "/static/page.js", "page", "Its program", "", "", "text/javascript", ""},
        get_page_js},
+      {{"GET", "/static/map.js", "page", "Its map", "", "", "text/javascript", ""}, get_map_js},
+      {{"GET", "/static/sound.js", "page", "Its words for a sound", "", "", "text/javascript", ""},
+       get_sound_js},
   };
   static const std::vector<Route> all = [] {
     std::vector<Route> list;

@@ -144,8 +144,13 @@ TEST(Routes, SecurityStandsBeforeEveryRoute) {
     if (const size_t at = path.find("{id}"); at != std::string::npos) path.replace(at, 4, "1");
     const std::string body = method == "POST" ? "{}" : "";
     EXPECT_TRUE(rig.status_line(method, path, "evil.example").starts_with("HTTP/1.1 421")) << route;
-    const std::set<std::string> open{"/", "/healthz", "/readyz", "/static/page.css",
-                                     "/static/page.js"};
+    const std::set<std::string> open{"/",
+                                     "/healthz",
+                                     "/readyz",
+                                     "/static/page.css",
+                                     "/static/page.js",
+                                     "/static/map.js",
+                                     "/static/sound.js"};
     const Answer stranger = rig.ask(method, path, body);
     EXPECT_EQ(stranger.status, open.contains(path) ? 200 : 401) << route;
     EXPECT_FALSE(stranger.headers.has("access-control-allow-origin")) << route;
@@ -392,7 +397,8 @@ TEST(Routes, SecretsAreMasked) {
 
 TEST(Routes, ThePageMayNotBeFramedOrRunForeignCode) {
   Rig rig;
-  for (const char* path : {"/", "/static/page.css", "/static/page.js"}) {
+  for (const char* path :
+       {"/", "/static/page.css", "/static/page.js", "/static/map.js", "/static/sound.js"}) {
     const Answer a = rig.get(path);
     EXPECT_EQ(a.status, 200) << path;
     EXPECT_NE(a.header("content-security-policy").find("default-src 'self'"), std::string::npos);

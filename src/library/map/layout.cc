@@ -223,6 +223,12 @@ std::vector<std::pair<float, uint32_t>> nearest_of(const std::vector<float>& squ
   return best;
 }
 
+uint64_t hash(const int8_t* values) {
+  uint64_t h = 1469598103934665603ull;
+  for (size_t i = 0; i < kDims; ++i) h = (h ^ static_cast<uint8_t>(values[i])) * 1099511628211ull;
+  return (h ^ h >> 29) * 0xBF58476D1CE4E5B9ull;
+}
+
 }  // namespace
 
 std::vector<MapPlace> widest_plane(std::span<const int8_t> rows) {
@@ -287,8 +293,17 @@ MapLayout MapLayout::fit(std::span<const int8_t> rows) {
     if (seen.insert(bytes).second) different.push_back(r);
   }
   const size_t n = std::min(different.size(), kAnchorsMax);
-  for (size_t i = 0; i < n; ++i) {
-    const int8_t* const from = rows.data() + different[i * different.size() / n] * kDims;
+  if (n < different.size()) {
+    // Drawn by a hash of the sound: equal steps may fall in step with how a library is made.
+    std::vector<std::pair<uint64_t, size_t>> drawn;
+    for (const size_t r : different) drawn.emplace_back(hash(rows.data() + r * kDims), r);
+    std::nth_element(drawn.begin(), drawn.begin() + static_cast<std::ptrdiff_t>(n), drawn.end());
+    for (size_t i = 0; i < n; ++i) different[i] = drawn[i].second;
+    different.resize(n);
+    std::sort(different.begin(), different.end());
+  }
+  for (const size_t r : different) {
+    const int8_t* const from = rows.data() + r * kDims;
     layout.rows_.insert(layout.rows_.end(), from, from + kDims);
   }
   layout.places_ = widest_plane(layout.rows_);

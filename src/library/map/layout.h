@@ -29,7 +29,7 @@ class MapLayout {
   static constexpr size_t kAnchorsMax = 2500;
 
   // `rows`: 80 values a sound, in the order of their ids; of more than kAnchorsMax different ones
-  // so many at equal steps.
+  // so many are drawn by a hash.
   static MapLayout fit(std::span<const int8_t> rows);
   // REQUIRES: 80 values. The middle when there are no anchors.
   MapPlace place(const int8_t* values) const;
