@@ -179,7 +179,8 @@ namespace {
 
 constexpr int kSideMin = 6;  // cells of the grid that clusters are found on
 constexpr int kSideMax = 40;
-constexpr int64_t kClusterMin = 3;
+constexpr int64_t kClusterMin = 3;  // sounds of the kind, or one in kClusterPart of all
+constexpr int64_t kClusterPart = 2000;
 constexpr int64_t kClusterShare = 4;  // a part is not named after less than a quarter of it
 
 }  // namespace
@@ -235,6 +236,7 @@ std::vector<MapCluster> map_clusters(const MapView& view) {
     const auto most = std::max_element(sum.begin(), sum.end());
     if (most != sum.end() && *most > 0) owner[cell] = static_cast<size_t>(most - sum.begin());
   }
+  const int64_t least = std::max(kClusterMin, static_cast<int64_t>(view.ids.size()) / kClusterPart);
   std::vector<MapCluster> clusters;
   std::vector<uint8_t> seen(cells, 0);
   for (size_t first = 0; first < cells; ++first) {
@@ -257,7 +259,7 @@ std::vector<MapCluster> map_clusters(const MapView& view) {
         todo.push_back(near);
       });
     }
-    if (c.of_kind < kClusterMin || c.of_kind * kClusterShare < c.samples) continue;
+    if (c.of_kind < least || c.of_kind * kClusterShare < c.samples) continue;
     const int step = (kMapSide + 1) / side;
     c.x = static_cast<int>(densest) % side * step + step / 2;
     c.y = static_cast<int>(densest) / side * step + step / 2;
