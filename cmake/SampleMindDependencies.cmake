@@ -11,7 +11,8 @@ find_package(tomlplusplus REQUIRED)
 find_package(Boost 1.81 REQUIRED)   # header-only use: Asio
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(SNDFILE REQUIRED IMPORTED_TARGET sndfile)
-pkg_check_modules(MONGOC REQUIRED IMPORTED_TARGET libmongoc-1.0)
+pkg_check_modules(MONGOC REQUIRED libmongoc-1.0)   # headers only: loaded at run time
+pkg_check_modules(BSON REQUIRED IMPORTED_TARGET libbson-1.0)
 pkg_check_modules(MPG123 REQUIRED IMPORTED_TARGET libmpg123)
 pkg_check_modules(TAGLIB REQUIRED IMPORTED_TARGET taglib)
 pkg_check_modules(SOXR REQUIRED IMPORTED_TARGET soxr)

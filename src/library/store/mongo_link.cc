@@ -1,10 +1,9 @@
 #include "library/store/mongo_link_internal.h"
 
-#include <mongoc/mongoc.h>
-
 #include <algorithm>
 #include <iterator>
-#include <mutex>
+
+#include "library/store/mongoc_internal.h"
 
 namespace samplemind::library {
 
@@ -18,34 +17,29 @@ constexpr int kOutOfDiskSpace = 14031;
 // Of a replica set that is choosing another primary, or a server that goes down.
 constexpr int kPassing[] = {91, 189, 10107, 11600, 11602, 13435, 13436};
 
-void start_driver() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    mongoc_init();
-    // The program has its own log.
-    mongoc_log_set_handler([](mongoc_log_level_t, const char*, const char*, void*) {}, nullptr);
-  });
-}
-
 // A pointer of the driver's and what frees it.
-template <typename T, void (*Free)(T*)>
-using Held = std::unique_ptr<T, decltype([](T* p) { Free(p); })>;
-using Uri = Held<mongoc_uri_t, mongoc_uri_destroy>;
-using Cursor = Held<mongoc_cursor_t, mongoc_cursor_destroy>;
-using Bulk = Held<mongoc_bulk_operation_t, mongoc_bulk_operation_destroy>;
-using MongoCollection = Held<mongoc_collection_t, mongoc_collection_destroy>;
+using Uri =
+    std::unique_ptr<mongoc_uri_t, decltype([](mongoc_uri_t* p) { mongoc().uri_destroy(p); })>;
+using Cursor = std::unique_ptr<mongoc_cursor_t,
+                               decltype([](mongoc_cursor_t* p) { mongoc().cursor_destroy(p); })>;
+using Bulk = std::unique_ptr<mongoc_bulk_operation_t, decltype([](mongoc_bulk_operation_t* p) {
+                               mongoc().bulk_operation_destroy(p);
+                             })>;
+using MongoCollection =
+    std::unique_ptr<mongoc_collection_t,
+                    decltype([](mongoc_collection_t* p) { mongoc().collection_destroy(p); })>;
 
 // A client of the pool, for one call.
 class Client {
  public:
   Client(mongoc_client_pool_t* pool, const std::string& database)
-      : pool_(pool), raw_(mongoc_client_pool_pop(pool)), database_(database) {}
-  ~Client() { mongoc_client_pool_push(pool_, raw_); }
+      : pool_(pool), raw_(mongoc().client_pool_pop(pool)), database_(database) {}
+  ~Client() { mongoc().client_pool_push(pool_, raw_); }
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
   mongoc_client_t* raw() const { return raw_; }
   MongoCollection collection(const char* name) const {
-    return MongoCollection(mongoc_client_get_collection(raw_, database_.c_str(), name));
+    return MongoCollection(mongoc().client_get_collection(raw_, database_.c_str(), name));
   }
 
  private:
@@ -75,9 +69,9 @@ Error store_error(const std::string& name, const bson_error_t& e) {
 
 Result<void> walk(const std::string& name, mongoc_cursor_t* cursor, const MongoLink::Each& f) {
   const bson_t* one = nullptr;
-  while (mongoc_cursor_next(cursor, &one)) SM_CHECK_OK(f(DocView(one)));
+  while (mongoc().cursor_next(cursor, &one)) SM_CHECK_OK(f(DocView(one)));
   bson_error_t e;
-  if (mongoc_cursor_error(cursor, &e)) return store_error(name, e);
+  if (mongoc().cursor_error(cursor, &e)) return store_error(name, e);
   return ok();
 }
 
@@ -173,43 +167,43 @@ DocView DocView::doc(const char* key, bson_t& room) const {
 // ---- the link ----
 
 Result<std::unique_ptr<MongoLink>> MongoLink::open(const std::string& address) {
-  start_driver();
+  SM_CHECK_OK(load_mongoc());
   bson_error_t e;
-  const Uri uri(mongoc_uri_new_with_error(address.c_str(), &e));
+  const Uri uri(mongoc().uri_new_with_error(address.c_str(), &e));
   if (!uri)
     return Error(ErrorCode::kInvalidArgument,
                  std::string("library.store is no address of a MongoDB: ") + e.message,
                  "--store mongodb://localhost:27017/samplemind");
   const auto limit = [&uri](const char* option, std::chrono::milliseconds time) {
-    if (!mongoc_uri_has_option(uri.get(), option))
-      mongoc_uri_set_option_as_int32(uri.get(), option, static_cast<int32_t>(time.count()));
+    if (!mongoc().uri_has_option(uri.get(), option))
+      mongoc().uri_set_option_as_int32(uri.get(), option, static_cast<int32_t>(time.count()));
   };
   limit(MONGOC_URI_SERVERSELECTIONTIMEOUTMS, kSelectMax);
   limit(MONGOC_URI_CONNECTTIMEOUTMS, kSelectMax);
   limit(MONGOC_URI_SOCKETTIMEOUTMS, kCallMax);
-  mongoc_uri_set_appname(uri.get(), "samplemind");
+  mongoc().uri_set_appname(uri.get(), "samplemind");
   // What was answered as stored is not lost when another member of a replica set takes over.
-  if (!mongoc_uri_has_option(uri.get(), MONGOC_URI_W)) {
-    mongoc_write_concern_t* const concern = mongoc_write_concern_new();
-    mongoc_write_concern_set_wmajority(concern, static_cast<int32_t>(10'000));
-    mongoc_uri_set_write_concern(uri.get(), concern);
-    mongoc_write_concern_destroy(concern);
+  if (!mongoc().uri_has_option(uri.get(), MONGOC_URI_W)) {
+    mongoc_write_concern_t* const concern = mongoc().write_concern_new();
+    mongoc().write_concern_set_wmajority(concern, static_cast<int32_t>(10'000));
+    mongoc().uri_set_write_concern(uri.get(), concern);
+    mongoc().write_concern_destroy(concern);
   }
   std::unique_ptr<MongoLink> link(new MongoLink);
-  const char* const database = mongoc_uri_get_database(uri.get());
+  const char* const database = mongoc().uri_get_database(uri.get());
   link->database_ = database != nullptr && *database != '\0' ? database : kDefaultDatabase;
-  const mongoc_host_list_t* const host = mongoc_uri_get_hosts(uri.get());
+  const mongoc_host_list_t* const host = mongoc().uri_get_hosts(uri.get());
   link->name_ = (host != nullptr ? std::string(host->host_and_port) : "?") + "/" + link->database_;
-  link->pool_ = mongoc_client_pool_new_with_error(uri.get(), &e);
+  link->pool_ = mongoc().client_pool_new_with_error(uri.get(), &e);
   if (link->pool_ == nullptr)
     return Error(ErrorCode::kInvalidArgument, std::string("library.store: ") + e.message);
-  mongoc_client_pool_set_error_api(link->pool_, MONGOC_ERROR_API_VERSION_2);
+  mongoc().client_pool_set_error_api(link->pool_, MONGOC_ERROR_API_VERSION_2);
   SM_CHECK_OK(link->command(Doc().integer("ping", 1)));
   return link;
 }
 
 MongoLink::~MongoLink() {
-  if (pool_ != nullptr) mongoc_client_pool_destroy(pool_);
+  if (pool_ != nullptr) mongoc().client_pool_destroy(pool_);
 }
 
 Result<void> MongoLink::find(const char* collection, const Doc& filter, const Each& f,
@@ -221,7 +215,7 @@ Result<void> MongoLink::find(const char* collection, const Doc& filter, const Ea
   if (projection != nullptr) options.doc("projection", *projection);
   if (limit > 0) options.integer("limit", limit);
   const Cursor cursor(
-      mongoc_collection_find_with_opts(in.get(), filter.raw(), options.raw(), nullptr));
+      mongoc().collection_find_with_opts(in.get(), filter.raw(), options.raw(), nullptr));
   return walk(name_, cursor.get(), f);
 }
 
@@ -232,15 +226,15 @@ Result<void> MongoLink::aggregate(const char* collection, const std::vector<Doc>
   Doc pipeline;
   pipeline.docs("pipeline", stages);
   const Cursor cursor(
-      mongoc_collection_aggregate(in.get(), MONGOC_QUERY_NONE, pipeline.raw(), nullptr, nullptr));
+      mongoc().collection_aggregate(in.get(), MONGOC_QUERY_NONE, pipeline.raw(), nullptr, nullptr));
   return walk(name_, cursor.get(), f);
 }
 
 Result<void> MongoLink::insert(const char* collection, const Doc& document) {
   const Client client(pool_, database_);
   bson_error_t e;
-  if (!mongoc_collection_insert_one(client.collection(collection).get(), document.raw(), nullptr,
-                                    nullptr, &e))
+  if (!mongoc().collection_insert_one(client.collection(collection).get(), document.raw(), nullptr,
+                                      nullptr, &e))
     return store_error(name_, e);
   return ok();
 }
@@ -249,8 +243,8 @@ Result<int64_t> MongoLink::update(const char* collection, const Doc& filter, con
   const Client client(pool_, database_);
   bson_error_t e;
   bson_t reply;
-  const bool done = mongoc_collection_update_many(client.collection(collection).get(), filter.raw(),
-                                                  change.raw(), nullptr, &reply, &e);
+  const bool done = mongoc().collection_update_many(
+      client.collection(collection).get(), filter.raw(), change.raw(), nullptr, &reply, &e);
   const int64_t matched = DocView(&reply).integer("matchedCount");
   bson_destroy(&reply);
   if (!done) return store_error(name_, e);
@@ -261,8 +255,8 @@ Result<int64_t> MongoLink::remove(const char* collection, const Doc& filter) {
   const Client client(pool_, database_);
   bson_error_t e;
   bson_t reply;
-  const bool done = mongoc_collection_delete_many(client.collection(collection).get(), filter.raw(),
-                                                  nullptr, &reply, &e);
+  const bool done = mongoc().collection_delete_many(client.collection(collection).get(),
+                                                    filter.raw(), nullptr, &reply, &e);
   const int64_t removed = DocView(&reply).integer("deletedCount");
   bson_destroy(&reply);
   if (!done) return store_error(name_, e);
@@ -273,8 +267,8 @@ Result<void> MongoLink::put(const char* collection, const Doc& filter, const Doc
   const Client client(pool_, database_);
   const Doc options = Doc().flag("upsert", true);
   bson_error_t e;
-  if (!mongoc_collection_replace_one(client.collection(collection).get(), filter.raw(),
-                                     document.raw(), options.raw(), nullptr, &e))
+  if (!mongoc().collection_replace_one(client.collection(collection).get(), filter.raw(),
+                                       document.raw(), options.raw(), nullptr, &e))
     return store_error(name_, e);
   return ok();
 }
@@ -283,19 +277,19 @@ Result<void> MongoLink::write(const char* collection, const std::vector<Write>& 
   if (writes.empty()) return ok();
   const Client client(pool_, database_);
   const auto in = client.collection(collection);
-  const Bulk bulk(mongoc_collection_create_bulk_operation_with_opts(in.get(), nullptr));
+  const Bulk bulk(mongoc().collection_create_bulk_operation_with_opts(in.get(), nullptr));
   const Doc options = Doc().flag("upsert", true);
   bson_error_t e;
   for (const Write& w : writes) {
     const Doc filter = Doc().integer("_id", w.id);
-    const bool fits = w.replace ? mongoc_bulk_operation_replace_one_with_opts(
+    const bool fits = w.replace ? mongoc().bulk_operation_replace_one_with_opts(
                                       bulk.get(), filter.raw(), w.change.raw(), options.raw(), &e)
-                                : mongoc_bulk_operation_update_one_with_opts(
+                                : mongoc().bulk_operation_update_one_with_opts(
                                       bulk.get(), filter.raw(), w.change.raw(), nullptr, &e);
     if (!fits) return store_error(name_, e);
   }
   bson_t reply;
-  const bool done = mongoc_bulk_operation_execute(bulk.get(), &reply, &e) != 0;
+  const bool done = mongoc().bulk_operation_execute(bulk.get(), &reply, &e) != 0;
   bson_destroy(&reply);
   if (!done) return store_error(name_, e);
   return ok();
@@ -305,18 +299,18 @@ Result<int64_t> MongoLink::add(const char* collection, const char* id, const cha
                                int64_t by) {
   const Client client(pool_, database_);
   const Doc change = Doc().doc("$inc", Doc().integer(field, by));
-  mongoc_find_and_modify_opts_t* const options = mongoc_find_and_modify_opts_new();
-  mongoc_find_and_modify_opts_set_update(options, change.raw());
-  mongoc_find_and_modify_opts_set_flags(
+  mongoc_find_and_modify_opts_t* const options = mongoc().find_and_modify_opts_new();
+  mongoc().find_and_modify_opts_set_update(options, change.raw());
+  mongoc().find_and_modify_opts_set_flags(
       options, static_cast<mongoc_find_and_modify_flags_t>(MONGOC_FIND_AND_MODIFY_UPSERT |
                                                            MONGOC_FIND_AND_MODIFY_RETURN_NEW));
   bson_error_t e;
   bson_t reply;
-  const bool done = mongoc_collection_find_and_modify_with_opts(
+  const bool done = mongoc().collection_find_and_modify_with_opts(
       client.collection(collection).get(), Doc().text("_id", id).raw(), options, &reply, &e);
   bson_t room;
   const int64_t now = DocView(&reply).doc("value", room).integer(field);
-  mongoc_find_and_modify_opts_destroy(options);
+  mongoc().find_and_modify_opts_destroy(options);
   bson_destroy(&reply);
   if (!done) return store_error(name_, e);
   return now;
@@ -325,8 +319,8 @@ Result<int64_t> MongoLink::add(const char* collection, const char* id, const cha
 Result<void> MongoLink::command(const Doc& command) {
   const Client client(pool_, database_);
   bson_error_t e;
-  if (!mongoc_client_command_simple(client.raw(), database_.c_str(), command.raw(), nullptr,
-                                    nullptr, &e))
+  if (!mongoc().client_command_simple(client.raw(), database_.c_str(), command.raw(), nullptr,
+                                      nullptr, &e))
     return store_error(name_, e);
   return ok();
 }
