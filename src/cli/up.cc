@@ -90,6 +90,7 @@ Result<int> run_foreground(const Context& context, const UpFlags& up) {
   const fs::path home = context.home();
   SM_CHECK_OK(prepare_home(home));
   SM_CHECK_OK(settle_key(context, home, config, flags));
+  server::hold_stop_signals();  // before the engine has threads
   SM_TRY(const auto engine,
          server::Engine::open(std::move(config), home, library::Catalogue::Access::kWrite));
   SM_TRY(const int signal, server::run_service(*engine));

@@ -22,6 +22,14 @@ constexpr std::chrono::milliseconds kGrace{10000};
 fs::path run_path(const fs::path& home) {
   return home / "run" / "samplemind.json";
 }
+sigset_t stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
 }  // namespace
 
 std::string RunFile::address() const {
@@ -63,12 +71,13 @@ Result<void> check_exposure(const std::string& host, const std::string& api_key,
       "or listen on 127.0.0.1");
 }
 
-Result<int> run_service(Engine& engine) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+void hold_stop_signals() {
+  const sigset_t signals = stop_signals();
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+Result<int> run_service(Engine& engine) {
+  hold_stop_signals();
   ::signal(SIGPIPE, SIG_IGN);
   // A core dump would hold the providers' keys.
   ::prctl(PR_SET_DUMPABLE, 0);
@@ -142,6 +151,7 @@ Result<int> run_service(Engine& engine) {
   log::info("serving",
             {{"address", engine.address}, {"version", version()}, {"home", engine.home.string()}});
 
+  const sigset_t signals = stop_signals();
   int signal = 0;
   ::sigwait(&signals, &signal);
   log::info("stopping", {{"signal", signal}, {"running", server->active_exchanges()}});

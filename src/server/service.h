@@ -31,9 +31,14 @@ std::optional<RunFile> read_run_file(const std::filesystem::path& home, bool* st
 Result<void> check_exposure(const std::string& host, const std::string& api_key,
                             bool virtual_keys = false);
 
+// From now on SIGTERM and SIGINT wait for run_service(), in this thread and in those that it makes.
+// A thread of the engine that did not hold them would take one that comes before the service waits
+// for it, and the process would end at once, with what is not written yet.
+void hold_stop_signals();
+
 // Serves until SIGTERM or SIGINT, then lets running requests finish for at most 10 s. REQUIRES:
-// called on the main thread before other threads that should not see these signals. Gives the
-// signal that ended it.
+// called on the main thread, which held the signals before the engine was opened. Gives the signal
+// that ended it.
 Result<int> run_service(Engine& engine);
 
 }  // namespace samplemind::server

@@ -85,6 +85,19 @@ class Lifecycle(harness.Case):
         following.send_signal(signal.SIGINT)
         self.assertEqual(following.wait(5), 0)
 
+    def test_a_signal_in_the_first_moment_loses_nothing(self):
+        service = self.service(self.home())
+        pid, stopping = service.process.pid, (1 << signal.SIGTERM - 1) | (1 << signal.SIGINT - 1)
+        # The main thread waits for them; any other that took one would end the process, and what is not written yet.
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/status") as f:
+                status = dict(line.rstrip("\n").split(":\t", 1) for line in f)
+            if int(task) != pid:
+                self.assertEqual(int(status["SigBlk"], 16) & stopping, stopping, status["Name"])
+        service.process.send_signal(signal.SIGTERM)
+        self.assertEqual(service.process.wait(20), 0)
+        self.assertIn("stopped", service.log_text())
+
     def test_stale_run_file(self):
         home = self.home()
         _, done = self.up(home)
