@@ -238,6 +238,12 @@ int measure(const fs::path& home) {
   const double index_ms = ms_since(start);
   const double index_cpu_ms = cpu_ms() - cpu;
   const auto summary = catalogue.summary();
+  // Descriptors are read in the background, which would count as the searches' time.
+  start = Clock::now();
+  SimilarQuery any;
+  any.descriptor = Maker().descriptor(0);
+  if (auto first = catalogue.similar(any); !first.ok()) return fail(first.error());
+  const double vectors_ms = ms_since(start);
   Times search, similar, of_kind, like;
   std::string slowest;
   double worst = 0;
@@ -258,7 +264,6 @@ int measure(const fs::path& home) {
     d[0] = static_cast<char>(audio::kDescriptorVersion);
     return d.append(all, i * audio::kDescriptorDims, audio::kDescriptorDims);
   };
-  double vectors_ms = 0;
   size_t right = 0, wanted = 0;
   std::mt19937 random(9);
   for (int i = 0; i < 300; ++i) {
@@ -267,12 +272,7 @@ int measure(const fs::path& home) {
     s.limit = 50;
     const auto list = similar.of([&] { return catalogue.similar(s); });
     if (!list.ok()) return fail(list.error());
-    if (i == 0) {  // the first one reads all descriptors
-      vectors_ms = similar.clock[0];
-      similar = Times();
-      continue;
-    }
-    if (i <= 5) {
+    if (i < 5) {
       std::vector<float> distances(count);
       for (size_t k = 0; k < count; ++k)
         distances[k] = audio::distance(s.descriptor, descriptor(k)).value_or(1e9f);

@@ -33,6 +33,24 @@ std::string_view last_folders(std::string_view folder) {
   return start == std::string_view::npos ? folder : folder.substr(start);
 }
 
+// False when the words cannot stand side by side in the folded text: cheap, before it is split.
+bool may_hold(std::string_view text, const std::vector<std::string>& list) {
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  if (list.empty()) return true;
+  for (size_t at = text.find(list[0]); at != std::string_view::npos;
+       at = text.find(list[0], at + 1)) {
+    size_t next = at + list[0].size();
+    size_t k = 1;
+    for (; k < list.size(); ++k) {
+      while (next < text.size() && !plain(text[next])) ++next;
+      if (!text.substr(next).starts_with(list[k])) break;
+      next += list[k].size();
+    }
+    if (k == list.size()) return true;
+  }
+  return false;
+}
+
 // How much a place says about a sound: name, folder, facts, tags.
 constexpr uint8_t kPlaceWeight[4] = {8, 3, 4, 6};
 
@@ -273,35 +291,37 @@ void SearchIndex::score_phrase(const Term& term, std::vector<uint16_t>& scores, 
   const auto side_by_side = [&list](const std::vector<std::string>& in) {
     return std::search(in.begin(), in.end(), list.begin(), list.end()) != in.end();
   };
+  std::string joined;
+  for (const std::string& w : list) joined += w;
+  std::vector<uint8_t> folder(folders_.size(), 0);  // 1: does not hold it, 2: does
   for (size_t i = 0; i < all.size(); ++i) {
     if (all[i] == 0 || !(columns_.flags[i] & kAlive)) continue;
-    // The folded name has lost its capitals: what "KickDrum" was split at. Both forms are tried.
-    const std::vector<std::string> plain = words(name(static_cast<Slot>(i)));
-    std::string joined;
-    for (const std::string& w : list) joined += w;
-    const bool fits = side_by_side(plain) ||
-                      std::find(plain.begin(), plain.end(), joined) != plain.end() ||
-                      side_by_side(words(folders_[columns_.folder[i]]));
+    bool fits = false;
+    if (may_hold(name(static_cast<Slot>(i)), list)) {
+      // The folded name has lost its capitals: what "KickDrum" was split at. Both forms are tried.
+      const std::vector<std::string> plain = words(name(static_cast<Slot>(i)));
+      fits = side_by_side(plain) || std::find(plain.begin(), plain.end(), joined) != plain.end();
+    }
+    uint8_t& known = folder[columns_.folder[i]];
+    if (known == 0) known = side_by_side(words(folders_[columns_.folder[i]])) ? 2 : 1;
+    fits = fits || known == 2;
     if (fits) word[i] = 64;
   }
   merge(term, word, scores, first);
 }
 
-void SearchIndex::filter(const Term& term, std::vector<uint8_t>& fits, int64_t now_ms,
-                         const Collections& collections) const {
-  const size_t n = fits.size();
-  const uint8_t wanted = term.exclude ? 0 : 1;
-  const auto keep = [&](auto&& condition) {
-    for (size_t i = 0; i < n; ++i) fits[i] &= static_cast<uint8_t>(condition(i)) == wanted;
-  };
+// Calls `keep` with the term's condition on a slot, which owns what it needs and may be kept until
+// the next change of the index.
+template <class Keep>
+void SearchIndex::condition(const Term& term, int64_t now_ms, const Collections& collections,
+                            const Keep& keep) const {
+  const size_t n = columns_.id.size();
   const float low = term.range.low ? static_cast<float>(*term.range.low)
                                    : -std::numeric_limits<float>::infinity();
   const float high = term.range.high ? static_cast<float>(*term.range.high)
                                      : std::numeric_limits<float>::infinity();
   const auto within = [&](const std::vector<float>& column) {
-    const float* const v = column.data();
-    for (size_t i = 0; i < n; ++i)
-      fits[i] &= static_cast<uint8_t>((v[i] >= low) & (v[i] <= high)) == wanted;
+    keep([v = column.data(), low, high](size_t i) { return (v[i] >= low) & (v[i] <= high); });
   };
   // A text and what is made of it by an underscore: hat stands for hat_closed and hat_open.
   const auto one_of = [&](const Interned& interned, const std::vector<uint16_t>& column) {
@@ -314,7 +334,7 @@ void SearchIndex::filter(const Term& term, std::vector<uint8_t>& fits, int64_t n
         good[i] |= own == value || stem(own) == stem(value) || own.starts_with(value + "_");
       }
     }
-    keep([&](size_t i) { return good[column[i]] != 0; });
+    keep([good = std::move(good), v = column.data()](size_t i) { return good[v[i]] != 0; });
   };
   switch (term.field) {
     case Field::kTempo:
@@ -328,24 +348,23 @@ void SearchIndex::filter(const Term& term, std::vector<uint8_t>& fits, int64_t n
     case Field::kRating:
       return within(columns_.rating);
     case Field::kAge:
-      return keep([&](size_t i) {
+      return keep([this, now_ms, range = term.range](size_t i) {
         const double age_s = static_cast<double>(now_ms - columns_.added_ms[i]) / 1000;
-        return (!term.range.low || age_s >= *term.range.low) &&
-               (!term.range.high || age_s <= *term.range.high);
+        return (!range.low || age_s >= *range.low) && (!range.high || age_s <= *range.high);
       });
     case Field::kRate:
-      return keep([&](size_t i) {
+      return keep([this, low, high](size_t i) {
         const auto v = static_cast<float>(columns_.rate[i]);
         return v >= low && v <= high;
       });
     case Field::kChannels:
-      return keep([&](size_t i) {
+      return keep([this, low, high](size_t i) {
         const auto v = static_cast<float>(columns_.channels[i]);
         return v >= low && v <= high;
       });
     case Field::kKey:
-      return keep([&](size_t i) {
-        return columns_.key[i] != kNoKey && (term.keys >> columns_.key[i] & 1) != 0;
+      return keep([this, keys = term.keys](size_t i) {
+        return columns_.key[i] != kNoKey && (keys >> columns_.key[i] & 1) != 0;
       });
     case Field::kKind:
       return one_of(kinds_, columns_.kind);
@@ -360,7 +379,7 @@ void SearchIndex::filter(const Term& term, std::vector<uint8_t>& fits, int64_t n
           for (const uint32_t slot : it->second) has[slot] = 1;
         }
       }
-      return keep([&](size_t i) { return has[i] != 0; });
+      return keep([has = std::move(has)](size_t i) { return has[i] != 0; });
     }
     case Field::kCollection: {
       std::vector<uint8_t> has(n, 0);
@@ -371,7 +390,7 @@ void SearchIndex::filter(const Term& term, std::vector<uint8_t>& fits, int64_t n
             has[slot_of_id_[static_cast<size_t>(id)]] = 1;
         }
       }
-      return keep([&](size_t i) { return has[i] != 0; });
+      return keep([has = std::move(has)](size_t i) { return has[i] != 0; });
     }
     case Field::kFolder: {
       // From a slash on: the beginning of the path, by whole folders. Else: a folder of that name.
@@ -389,11 +408,12 @@ void SearchIndex::filter(const Term& term, std::vector<uint8_t>& fits, int64_t n
           good[f] = (fold(own) + "/").find(part) != std::string::npos;
         }
       }
-      return keep([&](size_t i) { return good[columns_.folder[i]] != 0; });
+      return keep(
+          [this, good = std::move(good)](size_t i) { return good[columns_.folder[i]] != 0; });
     }
     case Field::kIs: {
       const auto flag = [&](uint8_t bit) {
-        return keep([&](size_t i) { return (columns_.flags[i] & bit) != 0; });
+        return keep([v = columns_.flags.data(), bit](size_t i) { return (v[i] & bit) != 0; });
       };
       if (term.text == "favourite") return flag(kFavourite);
       if (term.text == "hidden") return flag(kHidden);
@@ -401,15 +421,39 @@ void SearchIndex::filter(const Term& term, std::vector<uint8_t>& fits, int64_t n
       if (term.text == "broken") return flag(kBroken);
       if (term.text == "tagged") return flag(kTagged);
       if (term.text == "untagged")
-        return keep([&](size_t i) { return (columns_.flags[i] & kTagged) == 0; });
-      if (term.text == "rated") return keep([&](size_t i) { return columns_.rating[i] > 0; });
-      if (term.text == "played") return keep([&](size_t i) { return columns_.played_ms[i] > 0; });
+        return keep([this](size_t i) { return (columns_.flags[i] & kTagged) == 0; });
+      if (term.text == "rated") return keep([this](size_t i) { return columns_.rating[i] > 0; });
+      if (term.text == "played")
+        return keep([this](size_t i) { return columns_.played_ms[i] > 0; });
       return;
     }
     case Field::kWord:
     case Field::kPhrase:
       return;
   }
+}
+
+void SearchIndex::filter(const Term& term, std::vector<uint8_t>& fits, int64_t now_ms,
+                         const Collections& collections) const {
+  const uint8_t wanted = term.exclude ? 0 : 1;
+  condition(term, now_ms, collections, [&](const auto& holds) {
+    uint8_t* const f = fits.data();
+    for (size_t i = 0, n = fits.size(); i < n; ++i)
+      f[i] &= static_cast<uint8_t>(holds(i)) == wanted;
+  });
+}
+
+// Which of the flags are looked at, because broken, missing and hidden sounds show only when they
+// are asked for; kAlive alone of these must be set.
+uint8_t SearchIndex::looked_at(const ParsedQuery& query) {
+  uint8_t bits = kAlive | kMissing | kBroken | kHidden;
+  for (const Term& t : query.terms) {
+    if (t.field != Field::kIs) continue;
+    if (t.text == "hidden") bits &= static_cast<uint8_t>(~kHidden);
+    if (t.text == "broken") bits &= static_cast<uint8_t>(~kBroken);
+    if (t.text == "missing") bits &= static_cast<uint8_t>(~(kMissing | kBroken));
+  }
+  return bits;
 }
 
 std::vector<uint8_t> SearchIndex::fitting(const ParsedQuery& query, int64_t now_ms,
@@ -426,17 +470,9 @@ std::vector<uint8_t> SearchIndex::fitting(const ParsedQuery& query, int64_t now_
       words_seen = true;
     }
   }
-  // Broken, missing and hidden sounds show only when they are asked for.
-  uint8_t wanted = kAlive;
-  uint8_t looked_at = kAlive | kMissing | kBroken | kHidden;
-  for (const Term& t : query.terms) {
-    if (t.field != Field::kIs) continue;
-    if (t.text == "hidden") looked_at &= static_cast<uint8_t>(~kHidden);
-    if (t.text == "broken") looked_at &= static_cast<uint8_t>(~kBroken);
-    if (t.text == "missing") looked_at &= static_cast<uint8_t>(~(kMissing | kBroken));
-  }
+  const uint8_t looked = looked_at(query);
   std::vector<uint8_t> fits(n);
-  for (size_t i = 0; i < n; ++i) fits[i] = (columns_.flags[i] & looked_at) == wanted;
+  for (size_t i = 0; i < n; ++i) fits[i] = (columns_.flags[i] & looked) == kAlive;
   for (const Term& t : query.terms) {
     if (t.field != Field::kWord && t.field != Field::kPhrase) filter(t, fits, now_ms, collections);
   }
@@ -448,12 +484,20 @@ std::vector<uint8_t> SearchIndex::fitting(const ParsedQuery& query, int64_t now_
 
 std::function<bool(int64_t)> SearchIndex::matcher(const ParsedQuery& query, int64_t now_ms,
                                                   const Collections& collections) const {
-  if (query.terms.empty()) {  // no walk over all
-    return [this](int64_t id) {
+  const bool words_wanted = std::any_of(query.terms.begin(), query.terms.end(), [](const Term& t) {
+    return t.field == Field::kWord || t.field == Field::kPhrase;
+  });
+  if (!words_wanted) {  // no walk over all: few are asked about
+    std::vector<std::pair<std::function<bool(size_t)>, bool>> conditions;
+    for (const Term& t : query.terms)
+      condition(t, now_ms, collections,
+                [&](auto holds) { conditions.emplace_back(std::move(holds), !t.exclude); });
+    return [this, looked = looked_at(query), conditions = std::move(conditions)](int64_t id) {
       if (id <= 0 || static_cast<size_t>(id) >= slot_of_id_.size()) return false;
       const Slot slot = slot_of_id_[static_cast<size_t>(id)];
-      constexpr uint8_t kLookedAt = kAlive | kMissing | kBroken | kHidden;
-      return slot != kNone && (columns_.flags[slot] & kLookedAt) == kAlive;
+      return slot != kNone && (columns_.flags[slot] & looked) == kAlive &&
+             std::all_of(conditions.begin(), conditions.end(),
+                         [slot](const auto& c) { return c.first(slot) == c.second; });
     };
   }
   std::vector<uint16_t> scores;
@@ -500,6 +544,33 @@ SearchIndex::Found SearchIndex::search(const ParsedQuery& query, int limit, int6
   return found;
 }
 
+// The best scores first (nullptr: all are equal), then by name. What is compared is copied together
+// first: looking it up slot by slot in the columns takes several times as long.
+void SearchIndex::order_by_name(std::vector<Slot>& slots, const uint16_t* scores,
+                                size_t want) const {
+  struct Entry {
+    uint64_t name;
+    Slot slot;
+    uint16_t score;
+  };
+  std::vector<Entry> entries(slots.size());
+  for (size_t i = 0; i < slots.size(); ++i) {
+    const Slot s = slots[i];
+    entries[i] = {columns_.name_key[s], s, scores ? scores[s] : uint16_t{0}};
+  }
+  const auto less = [this](const Entry& a, const Entry& b) {
+    if (a.score != b.score) return a.score > b.score;
+    return a.name != b.name ? a.name < b.name : name_less(a.slot, b.slot);
+  };
+  if (want < entries.size() / 4) {
+    std::nth_element(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(want),
+                     entries.end(), less);
+    entries.resize(want);
+  }
+  std::sort(entries.begin(), entries.end(), less);
+  for (size_t i = 0; i < entries.size(); ++i) slots[i] = entries[i].slot;
+}
+
 void SearchIndex::order(std::vector<Slot>& slots, const ParsedQuery& query,
                         const std::vector<uint16_t>& scores, size_t want, int64_t now_ms) const {
   const auto [by, descending] = query.sort.value_or(std::pair(Sort::kRelevance, false));
@@ -512,7 +583,6 @@ void SearchIndex::order(std::vector<Slot>& slots, const ParsedQuery& query,
     }
     std::sort(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(want), less);
   };
-  const auto by_name = [this](Slot a, Slot b) { return name_less(a, b); };
   // By a number, unknown ones last whichever way; then by name.
   const auto by_value = [&](auto&& value) {
     arrange([&, down = descending](Slot a, Slot b) {
@@ -530,14 +600,11 @@ void SearchIndex::order(std::vector<Slot>& slots, const ParsedQuery& query,
       const bool any = std::any_of(query.terms.begin(), query.terms.end(), [](const Term& t) {
         return !t.exclude && (t.field == Field::kWord || t.field == Field::kPhrase);
       });
-      if (!any) return arrange(by_name);
-      return arrange([&](Slot a, Slot b) {
-        return scores[a] != scores[b] ? scores[a] > scores[b] : name_less(a, b);
-      });
+      return order_by_name(slots, any ? scores.data() : nullptr, want);
     }
     case Sort::kName:
       if (descending) return arrange([this](Slot a, Slot b) { return name_less(b, a); });
-      return arrange(by_name);
+      return order_by_name(slots, nullptr, want);
     case Sort::kTempo:
       return by_value([this](Slot s) { return columns_.tempo[s]; });
     case Sort::kLength:

@@ -109,12 +109,17 @@ class SearchIndex {
                     Found& found) const;
   void merge(const Term& term, const std::vector<uint8_t>& word, std::vector<uint16_t>& scores,
              bool first) const;
+  template <class Keep>
+  void condition(const Term& term, int64_t now_ms, const Collections& collections,
+                 const Keep& keep) const;
+  static uint8_t looked_at(const ParsedQuery& query);
   void filter(const Term& term, std::vector<uint8_t>& fits, int64_t now_ms,
               const Collections& collections) const;
   // 1 for each slot that fits; `scores` are those of the words, empty when there are none.
   std::vector<uint8_t> fitting(const ParsedQuery& query, int64_t now_ms,
                                const Collections& collections, std::vector<uint16_t>& scores,
                                Found& found) const;
+  void order_by_name(std::vector<Slot>& slots, const uint16_t* scores, size_t want) const;
   void order(std::vector<Slot>& slots, const ParsedQuery& query,
              const std::vector<uint16_t>& scores, size_t want, int64_t now_ms) const;
 

@@ -78,8 +78,8 @@ class SqliteCatalogue final : public IndexedCatalogue {
   Result<void> move_rows(const std::vector<Move>& moves, Changes& changes);
 
   // ---- for the index ----
-  Result<void> each_sample(const std::function<void(Sample)>& f) override;
-  Result<void> each_descriptor(const std::function<void(int64_t, std::string)>& f) override;
+  Result<void> each_sample(const std::function<Result<void>(Sample)>& f) override;
+  Result<void> each_descriptor(const std::function<Result<void>(int64_t, std::string)>& f) override;
   Result<std::vector<Sample>> page(const std::vector<int64_t>& ids) override;
   Result<std::optional<Collection>> collection(std::string_view name) override;
   Result<std::vector<int64_t>> members(std::string_view name) override;

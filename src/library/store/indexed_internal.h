@@ -10,6 +10,7 @@
 #include <shared_mutex>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "library/catalogue.h"
@@ -31,9 +32,11 @@ class IndexedCatalogue : public Catalogue {
 
  protected:
   // ---- what a store gives; called with the index's lock held or not: they must not search ----
-  // Every sample with its marks, without descriptor and lists of times, by id.
-  virtual Result<void> each_sample(const std::function<void(Sample)>& f) = 0;
-  virtual Result<void> each_descriptor(const std::function<void(int64_t, std::string)>& f) = 0;
+  // Every sample with its marks, without descriptor and lists of times, by id. An error of f ends
+  // it and is its answer.
+  virtual Result<void> each_sample(const std::function<Result<void>(Sample)>& f) = 0;
+  virtual Result<void> each_descriptor(
+      const std::function<Result<void>(int64_t, std::string)>& f) = 0;
   // Those that exist, in the order of the ids, with all that was measured but for lists of times
   // and facts, which would make a page of loops megabytes.
   virtual Result<std::vector<Sample>> page(const std::vector<int64_t>& ids) = 0;
@@ -57,8 +60,9 @@ class IndexedCatalogue : public Catalogue {
     std::vector<Sample> samples_;
     std::vector<int64_t> gone_;
   };
-  // Fills the index on a thread of its own, for the process that writes. REQUIRES: finish_index()
-  // in the store's destructor.
+  // Fills the index, then the descriptors, on a thread of its own, for the process that writes.
+  // Searches wait for the index alone. REQUIRES: finish_index() in the store's destructor, which
+  // does not wait for the filling to end.
   void start_index();
   void finish_index();
   // The index is read anew before the next search: after a write of which it is not known how much
@@ -69,6 +73,7 @@ class IndexedCatalogue : public Catalogue {
   Result<void> fill_index();
   Result<void> ready_index();  // waits for it; reads it anew when another process has written
   Result<void> ready_vectors();
+  Result<void> fill_vectors();
   Result<SearchIndex::Found> run_query(const ParsedQuery& query, int limit, int64_t offset);
   Result<void> resolve_collections(ParsedQuery& query, SearchIndex::Collections& collections,
                                    int depth);
@@ -77,6 +82,11 @@ class IndexedCatalogue : public Catalogue {
   SearchIndex index_;
   SoundVectors vectors_;  // under index_mutex_ too
   bool vectors_ready_ = false;
+  uint64_t vectors_age_ = 0;    // raised when they are to be read anew
+  std::mutex filling_vectors_;  // held by the one who reads them; before index_mutex_
+  // While they are read: what was stored meanwhile; empty: gone. Under index_mutex_.
+  std::optional<std::unordered_map<int64_t, std::string>> vectors_behind_;
+  std::atomic<bool> stopping_{false};
   std::thread index_thread_;
   bool writes_ = false;  // the index is told of every change
   std::atomic<bool> doubtful_{false};

@@ -22,10 +22,12 @@ void IndexedCatalogue::Changes::apply(IndexedCatalogue& catalogue) {
   for (const int64_t id : gone_) {
     catalogue.index_.remove(id);
     catalogue.vectors_.remove(id);
+    if (catalogue.vectors_behind_) (*catalogue.vectors_behind_)[id].clear();
   }
   for (const Sample& s : samples_) {
     catalogue.index_.put(s);
     if (catalogue.vectors_ready_) catalogue.vectors_.put(s.id, s.analysis.descriptor);
+    if (catalogue.vectors_behind_) (*catalogue.vectors_behind_)[s.id] = s.analysis.descriptor;
   }
 }
 
@@ -34,22 +36,30 @@ void IndexedCatalogue::start_index() {
   writes_ = true;
   std::atomic<bool> locked{false};
   index_thread_ = std::thread([this, &locked] {
-    const std::unique_lock lock(index_mutex_);
-    locked = true;
-    locked.notify_one();
-    if (!fill_index().ok()) doubt_index();  // the first search tries again and tells
+    {
+      const std::unique_lock lock(index_mutex_);
+      locked = true;
+      locked.notify_one();
+      if (!fill_index().ok()) doubt_index();  // the first search tries again and tells
+    }
+    (void)fill_vectors().ok();  // likewise
   });
   locked.wait(false);
 }
 
 void IndexedCatalogue::finish_index() {
+  stopping_ = true;
   if (index_thread_.joinable()) index_thread_.join();
 }
 
 // With the index's lock held.
 Result<void> IndexedCatalogue::fill_index() {
   index_.clear();
-  return each_sample([this](const Sample& s) { index_.put(s); });
+  return each_sample([this](const Sample& s) -> Result<void> {
+    if (stopping_) return Error(ErrorCode::kCancelled, "the library is being closed");
+    index_.put(s);
+    return ok();
+  });
 }
 
 Result<void> IndexedCatalogue::ready_index() {
@@ -65,6 +75,7 @@ Result<void> IndexedCatalogue::ready_index() {
   if (writes_ ? !doubtful_ : now == index_version_) return ok();
   doubtful_ = false;  // a write that fails from here on sets it again
   vectors_ready_ = false;
+  ++vectors_age_;
   if (auto filled = fill_index(); !filled.ok()) {
     doubtful_ = true;
     return filled;

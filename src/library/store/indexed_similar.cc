@@ -12,6 +12,7 @@ namespace samplemind::library {
 namespace {
 
 constexpr size_t kThreads = 2;
+constexpr int kReadsMax = 3;  // of all descriptors while another process writes
 constexpr size_t kPairsMax = 1000000;
 // Two sounds of this distance are the same to the ear: re-encoded, trimmed by a little, louder.
 constexpr float kNear = 0.25f;
@@ -33,20 +34,42 @@ class Groups {
 
 }  // namespace
 
-// Reads all descriptors at the first question about similarity: who never asks pays nothing.
 Result<void> IndexedCatalogue::ready_vectors() {
   SM_CHECK_OK(ready_index());  // also drops the vectors when another process has written
   {
     const std::shared_lock lock(index_mutex_);
     if (vectors_ready_) return ok();
   }
-  const std::unique_lock lock(index_mutex_);
-  if (vectors_ready_) return ok();
-  vectors_.clear();
-  SM_CHECK_OK(each_descriptor(
-      [this](int64_t id, const std::string& descriptor) { vectors_.put(id, descriptor); }));
-  vectors_ready_ = true;
-  return ok();
+  return fill_vectors();
+}
+
+// Beside the index, so that searches go on; what is stored meanwhile is put in at the end.
+Result<void> IndexedCatalogue::fill_vectors() {
+  const std::lock_guard one(filling_vectors_);
+  for (int attempt = 1;; ++attempt) {
+    uint64_t age = 0;
+    {
+      const std::unique_lock lock(index_mutex_);
+      if (vectors_ready_) return ok();
+      vectors_behind_.emplace();
+      age = vectors_age_;
+    }
+    SoundVectors fresh;
+    auto read = each_descriptor([&](int64_t id, const std::string& descriptor) -> Result<void> {
+      if (stopping_) return Error(ErrorCode::kCancelled, "the library is being closed");
+      fresh.put(id, descriptor);
+      return ok();
+    });
+    const std::unique_lock lock(index_mutex_);
+    const auto behind = std::move(*vectors_behind_);
+    vectors_behind_.reset();
+    SM_CHECK_OK(std::move(read));
+    if (age != vectors_age_ && attempt < kReadsMax) continue;  // another process has written
+    for (const auto& [id, descriptor] : behind) fresh.put(id, descriptor);  // "" removes it
+    vectors_ = std::move(fresh);
+    vectors_ready_ = true;
+    return ok();
+  }
 }
 
 Result<std::vector<Similar>> IndexedCatalogue::similar(const SimilarQuery& q) {

@@ -373,27 +373,24 @@ Result<LibrarySummary> MongoCatalogue::summary() {
 
 // ---- for the index ----
 
-Result<void> MongoCatalogue::each_sample(const std::function<void(Sample)>& f) {
+Result<void> MongoCatalogue::each_sample(const std::function<Result<void>(Sample)>& f) {
   Doc fields = Doc().integer("descriptor", 0);
   return link_->find(
       kSamples, Doc(),
       [&f](const DocView& d) -> Result<void> {
         Sample s = read_sample(d);
         drop_lists(s);
-        f(std::move(s));
-        return ok();
+        return f(std::move(s));
       },
       &by_id(), &fields);
 }
 
-Result<void> MongoCatalogue::each_descriptor(const std::function<void(int64_t, std::string)>& f) {
+Result<void> MongoCatalogue::each_descriptor(
+    const std::function<Result<void>(int64_t, std::string)>& f) {
   const Doc fields = only({"descriptor"});
   return link_->find(
       kSamples, Doc().doc("descriptor", Doc().flag("$exists", true)),
-      [&f](const DocView& d) -> Result<void> {
-        f(d.integer("_id"), d.blob("descriptor"));
-        return ok();
-      },
+      [&f](const DocView& d) -> Result<void> { return f(d.integer("_id"), d.blob("descriptor")); },
       &by_id(), &fields);
 }
 

@@ -82,8 +82,8 @@ class MongoCatalogue final : public IndexedCatalogue {
   Result<std::unordered_map<std::string, int64_t>> ids_at(const std::vector<std::string>& paths);
 
   // ---- for the index ----
-  Result<void> each_sample(const std::function<void(Sample)>& f) override;
-  Result<void> each_descriptor(const std::function<void(int64_t, std::string)>& f) override;
+  Result<void> each_sample(const std::function<Result<void>(Sample)>& f) override;
+  Result<void> each_descriptor(const std::function<Result<void>(int64_t, std::string)>& f) override;
   Result<std::vector<Sample>> page(const std::vector<int64_t>& ids) override;
   Result<std::optional<Collection>> collection(std::string_view name) override;
   Result<std::vector<int64_t>> members(std::string_view name) override;

@@ -16,7 +16,7 @@ Result<void> SqliteCatalogue::reading(const std::function<Result<void>(Connectio
   return f(own);
 }
 
-Result<void> SqliteCatalogue::each_sample(const std::function<void(Sample)>& f) {
+Result<void> SqliteCatalogue::each_sample(const std::function<Result<void>(Sample)>& f) {
   return reading([&](Connection& c) -> Result<void> {
     SM_TRY(Statement rows,
            c.prepare(std::string("SELECT ") + kSampleColumns +
@@ -24,18 +24,19 @@ Result<void> SqliteCatalogue::each_sample(const std::function<void(Sample)>& f) 
     for (;;) {
       SM_TRY(const bool more, rows.step());
       if (!more) return ok();
-      f(read_sample(rows));
+      SM_CHECK_OK(f(read_sample(rows)));
     }
   });
 }
 
-Result<void> SqliteCatalogue::each_descriptor(const std::function<void(int64_t, std::string)>& f) {
+Result<void> SqliteCatalogue::each_descriptor(
+    const std::function<Result<void>(int64_t, std::string)>& f) {
   return reading([&](Connection& c) -> Result<void> {
     SM_TRY(Statement rows, c.prepare("SELECT id, descriptor FROM sample_vector ORDER BY id"));
     for (;;) {
       SM_TRY(const bool more, rows.step());
       if (!more) return ok();
-      f(rows.get_integer(0), rows.get_bytes(1));
+      SM_CHECK_OK(f(rows.get_integer(0), rows.get_bytes(1)));
     }
   });
 }
