@@ -4,6 +4,7 @@
 const NEAR_PX = 14; // so far from a dot the pointer still means it
 const CELLS = 96; // the grid that dots are looked up by, a side
 const HOVER_MS = 90;
+const DARK = matchMedia("(prefers-color-scheme: dark)");
 
 const map = {
   all: null, // the whole library
@@ -13,6 +14,7 @@ const map = {
   loading: null,
   scale: 0, x: 0, y: 0, // pixels of the map's side; where its middle lies on the canvas
   hover: -1, chosen: null, kind: null,
+  colours: new Map(), // CSS -> pixel
   known: new Map(), // id -> the sound's facts, the last thousand
   moved: false, // by the user: then it stays when the window changes
   frame: 0, timer: 0,
@@ -139,27 +141,52 @@ const map = {
     });
   },
   colour(m, k) {
-    const light = matchMedia("(prefers-color-scheme: dark)").matches ? 60 : 45;
+    const light = DARK.matches ? 60 : 45;
     return m.hues[k] < 0 ? `hsl(240 5% ${light + 8}%)` : `hsl(${m.hues[k]} 62% ${light}%)`;
   },
-  dots(g, m, colourOf, size, round) {
+  dots(g, m, colourOf, size) {
     const w = $("dots").clientWidth, h = $("dots").clientHeight;
     for (let k = 0; k < m.kinds.length; ++k) {
       if (m.byKind[k].length === 0) continue;
       g.fillStyle = colourOf(k);
-      if (round) g.beginPath();
+      g.beginPath();
       for (const i of m.byKind[k]) {
         const x = this.px(m, i), y = this.py(m, i);
         if (x < -size || y < -size || x > w + size || y > h + size) continue;
-        if (round) {
-          g.moveTo(x + size / 2, y);
-          g.arc(x, y, size / 2, 0, 7);
-        } else {
-          g.fillRect(x - size / 2, y - size / 2, size, size);
+        g.moveTo(x + size / 2, y);
+        g.arc(x, y, size / 2, 0, 7);
+      }
+      g.fill();
+    }
+  },
+  // Many small dots: written as pixels, some ten times as quick as drawn squares.
+  pixels(g, layers, size, ratio) {
+    const w = g.canvas.width, h = g.canvas.height, side = Math.max(1, Math.round(size * ratio));
+    const image = g.createImageData(w, h), data = new Uint32Array(image.data.buffer);
+    for (const { m, colourOf } of layers) {
+      for (let k = 0; k < m.kinds.length; ++k) {
+        if (m.byKind[k].length === 0) continue;
+        const colour = this.pixel(colourOf(k));
+        for (const i of m.byKind[k]) {
+          const left = Math.round(this.px(m, i) * ratio - side / 2), top = Math.round(this.py(m, i) * ratio - side / 2);
+          if (left < 0 || top < 0 || left + side > w || top + side > h) continue;
+          for (let y = top; y < top + side; ++y) data.fill(colour, y * w + left, y * w + left + side);
         }
       }
-      if (round) g.fill();
     }
+    g.putImageData(image, 0, 0);
+  },
+  // A colour of CSS as it lies in a canvas.
+  pixel(css) {
+    let known = this.colours.get(css);
+    if (known === undefined) {
+      const one = el("canvas", { width: 1, height: 1 }).getContext("2d");
+      one.fillStyle = css;
+      one.fillRect(0, 0, 1, 1);
+      known = new Uint32Array(one.getImageData(0, 0, 1, 1).data.buffer)[0];
+      this.colours.set(css, known);
+    }
+    return known;
   },
   draw() {
     const canvas = $("dots"), m = this.shown, w = canvas.clientWidth, h = canvas.clientHeight, ratio = devicePixelRatio || 1;
@@ -172,20 +199,21 @@ const map = {
     if (!m) return;
     // As large as leaves room between dots: with the map's side, less the more there are.
     const size = Math.max(1.6, Math.min(9, (0.5 * this.scale) / Math.sqrt(this.all.ids.length + 20)));
-    const round = this.all.ids.length < 6000 || size > 4;
-    if (m !== this.all) {
-      g.globalAlpha = 0.8;
-      this.dots(g, this.all, () => value("--line"), size, round);
-    }
-    g.globalAlpha = 0.85;
+    const round = this.all.ids.length < 6000;
+    const pale = value("--line"), layers = m === this.all ? [] : [{ m: this.all, colourOf: () => pale }];
     if (this.kind === null) {
-      this.dots(g, m, (k) => this.colour(m, k), size, round);
+      layers.push({ m, colourOf: (k) => this.colour(m, k) });
     } else {
       const k = m.kinds.indexOf(this.kind), alone = (keep) => ({ ...m, byKind: m.byKind.map((list, j) => ((j === k) === keep ? list : [])) });
-      this.dots(g, alone(false), () => value("--line"), size, round);
-      this.dots(g, alone(true), () => this.colour(m, k), size, round);
+      layers.push({ m: alone(false), colourOf: () => pale }, { m: alone(true), colourOf: () => this.colour(m, k) });
     }
-    g.globalAlpha = 1;
+    if (round) {
+      g.globalAlpha = 0.85;
+      for (const layer of layers) this.dots(g, layer.m, layer.colourOf, size);
+      g.globalAlpha = 1;
+    } else {
+      this.pixels(g, layers, size, ratio);
+    }
     this.names(g, m, w, h, value);
     const ring = (i, width) => {
       g.beginPath();
@@ -417,4 +445,4 @@ $("asList").onclick = () => {
 };
 document.addEventListener("found", () => map.refresh());
 new ResizeObserver(() => map.on && map.shown && (map.moved ? map.draw() : map.fit())).observe($("dots"));
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => map.on && map.shown && (map.legend(), map.draw()));
+DARK.addEventListener("change", () => map.on && map.shown && (map.legend(), map.draw()));

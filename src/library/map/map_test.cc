@@ -181,6 +181,18 @@ TEST_F(Library, AQueryNarrowsAndKeepsPlaces) {
   EXPECT_EQ(view.error().code(), ErrorCode::kInvalidArgument);
 }
 
+TEST_F(Library, WhatIsStoredWhileDescriptorsAreReadIsThere) {
+  add(4000);
+  for (int round = 0; round < 6; ++round) {
+    open();  // reads them in the background, and is closed in the middle of that the next time
+    add(1);
+    if (round % 2 == 1) continue;
+    const auto points = catalogue_->points({}, 100000);
+    ASSERT_TRUE(points.ok());
+    EXPECT_EQ(points->total, made_);
+  }
+}
+
 TEST_F(Library, ClustersAreNamedByTheirKinds) {
   add(500);
   const auto view = map_->view({});
