@@ -11,7 +11,6 @@ namespace samplemind::library {
 namespace {
 
 constexpr int64_t kSchema = 1;
-constexpr size_t kAtOnce = 1000;  // ids or paths of one question: far below MongoDB's 16 MB
 constexpr const char* kSamples = "samples";
 
 std::string bytes_of_digest(const std::string& hex) {
@@ -80,17 +79,6 @@ Doc only(std::initializer_list<const char*> fields) {
 const Doc& by_id() {
   static const Doc order = only({"_id"});
   return order;
-}
-
-template <typename T, typename F>
-Result<void> in_parts(const std::vector<T>& all, F f) {
-  for (size_t at = 0; at < all.size(); at += kAtOnce) {
-    const std::vector<T> part(
-        all.begin() + static_cast<ptrdiff_t>(at),
-        all.begin() + static_cast<ptrdiff_t>(std::min(at + kAtOnce, all.size())));
-    SM_CHECK_OK(f(part));
-  }
-  return ok();
 }
 
 Doc one_of(const std::vector<int64_t>& ids) {

@@ -14,6 +14,7 @@
 // It needs no transactions, so that it runs on a single server and on a replica set alike.
 #pragma once
 
+#include <algorithm>
 #include <mutex>
 #include <unordered_set>
 
@@ -139,6 +140,19 @@ class MongoCatalogue final : public IndexedCatalogue {
   std::unique_ptr<WriterLease> lease_;  // only of the process that writes
   std::mutex write_mutex_;
 };
+
+// Calls f with at most a thousand of them at a time: a question of ids or paths stays far below
+// MongoDB's 16 MB.
+template <typename T, typename F>
+Result<void> in_parts(const std::vector<T>& all, F f) {
+  constexpr size_t kAtOnce = 1000;
+  for (size_t at = 0; at < all.size(); at += kAtOnce) {
+    const auto begin = all.begin() + static_cast<std::ptrdiff_t>(at);
+    const size_t count = std::min(kAtOnce, all.size() - at);
+    SM_CHECK_OK(f(std::vector<T>(begin, begin + static_cast<std::ptrdiff_t>(count))));
+  }
+  return ok();
+}
 
 // {_id: the name in lower case}
 Doc collection_id(std::string_view name);

@@ -8,7 +8,12 @@ namespace samplemind::library {
 namespace {
 
 constexpr size_t kWhatMax = 200;
-constexpr size_t kAtOnce = 1000;  // sounds of one question
+
+std::vector<int64_t> ids_of(const std::vector<std::pair<int64_t, Marks>>& marks) {
+  std::vector<int64_t> ids;
+  for (const auto& [id, ignored] : marks) ids.push_back(id);
+  return ids;
+}
 
 Doc journal_of(int64_t id) {
   return Doc().integer("_id", id);
@@ -26,28 +31,27 @@ Result<EditReport> MongoCatalogue::write_marks(const MarksOfIds& marks, std::str
   EditReport report;
   MarksOfIds changed;
   std::vector<Row> rows;
-  for (size_t at = 0; at < marks.size(); at += kAtOnce) {
-    const size_t end = std::min(at + kAtOnce, marks.size());
-    std::vector<int64_t> ids;
-    for (size_t i = at; i < end; ++i) ids.push_back(marks[i].first);
+  auto written = in_parts(marks, [&](const MarksOfIds& part) -> Result<void> {
     std::unordered_map<int64_t, Marks> now;
-    SM_TRY(auto samples, load(ids));
+    SM_TRY(auto samples, load(ids_of(part)));
     for (Sample& s : samples) now[s.id] = std::move(s.marks);
     rows.clear();
-    for (size_t i = at; i < end; ++i) {
-      const auto it = now.find(marks[i].first);
-      if (it == now.end() || it->second == marks[i].second) continue;
-      rows.push_back({it->first, marks_json(it->second)});
-      it->second = marks[i].second;
-      changed.push_back(marks[i]);
+    for (const auto& [id, after] : part) {
+      const auto it = now.find(id);
+      if (it == now.end() || it->second == after) continue;
+      rows.push_back({id, marks_json(it->second)});
+      it->second = after;
+      changed.emplace_back(id, after);
     }
-    if (rows.empty()) continue;
+    if (rows.empty()) return ok();
     if (report.journal_id == 0) {
       SM_TRY(report.journal_id, next_journal_id());
     }
     SM_CHECK_OK(add_rows(report.journal_id, report.changed, rows));
     report.changed += static_cast<int64_t>(rows.size());
-  }
+    return ok();
+  });
+  SM_CHECK_OK(std::move(written));
   if (report.changed == 0) return report;
   SM_CHECK_OK(add_entry(report.journal_id, "marks", what, report.changed));
   Changes changes;
@@ -56,21 +60,17 @@ Result<EditReport> MongoCatalogue::write_marks(const MarksOfIds& marks, std::str
 }
 
 Result<void> MongoCatalogue::store_marks(const MarksOfIds& marks, Changes& changes) {
-  for (size_t at = 0; at < marks.size(); at += kAtOnce) {
-    const size_t end = std::min(at + kAtOnce, marks.size());
+  return in_parts(marks, [&](const MarksOfIds& part) -> Result<void> {
     std::vector<MongoLink::Write> writes;
-    std::vector<int64_t> ids;
-    for (size_t i = at; i < end; ++i) {
-      const auto& [id, after] = marks[i];
+    for (const auto& [id, after] : part) {
       const Doc set = Doc().text("marks", marks_json(after));
       writes.push_back({id, Doc().doc("$set", set), false});
-      ids.push_back(id);
     }
     SM_CHECK_OK(link_->write("samples", writes));
-    SM_TRY(auto samples, load(ids));
+    SM_TRY(auto samples, load(ids_of(part)));
     for (Sample& s : samples) changes.put(std::move(s));
-  }
-  return ok();
+    return ok();
+  });
 }
 
 Result<EditReport> MongoCatalogue::edit(const std::vector<int64_t>& ids,
@@ -78,10 +78,7 @@ Result<EditReport> MongoCatalogue::edit(const std::vector<int64_t>& ids,
   const std::lock_guard lock(write_mutex_);
   SM_CHECK_OK(begin_write());
   MarksOfIds marks;
-  for (size_t at = 0; at < ids.size(); at += kAtOnce) {
-    const std::vector<int64_t> part(
-        ids.begin() + static_cast<ptrdiff_t>(at),
-        ids.begin() + static_cast<ptrdiff_t>(std::min(at + kAtOnce, ids.size())));
+  SM_CHECK_OK(in_parts(ids, [&](const std::vector<int64_t>& part) -> Result<void> {
     SM_TRY(const auto samples, load(part));
     size_t next = 0;
     for (const int64_t id : part) {
@@ -89,7 +86,8 @@ Result<EditReport> MongoCatalogue::edit(const std::vector<int64_t>& ids,
       SM_TRY(Marks after, edited(samples[next++], change));
       marks.emplace_back(id, std::move(after));
     }
-  }
+    return ok();
+  }));
   return write_marks(marks, describe(change));
 }
 
@@ -199,15 +197,13 @@ Result<void> MongoCatalogue::undo_marks(int64_t journal_id, Changes& changes) {
       },
       &last_first));
   // Listening is no change that is taken back.
-  for (size_t at = 0; at < before.size(); at += kAtOnce) {
-    const size_t end = std::min(at + kAtOnce, before.size());
-    std::vector<int64_t> ids;
-    for (size_t i = at; i < end; ++i) ids.push_back(before[i].first);
-    SM_TRY(const auto samples, load(ids));
-    std::unordered_map<int64_t, int64_t> played;
+  std::unordered_map<int64_t, int64_t> played;
+  SM_CHECK_OK(in_parts(before, [&](const MarksOfIds& part) -> Result<void> {
+    SM_TRY(const auto samples, load(ids_of(part)));
     for (const Sample& s : samples) played[s.id] = s.marks.played_ms;
-    for (size_t i = at; i < end; ++i) before[i].second.played_ms = played[before[i].first];
-  }
+    return ok();
+  }));
+  for (auto& [id, marks] : before) marks.played_ms = played[id];
   return store_marks(before, changes);
 }
 

@@ -10,7 +10,6 @@ namespace samplemind::library {
 
 namespace {
 
-constexpr size_t kAtOnce = 1000;  // paths or ids of one question
 // A path that no file has, for a sound whose next path another one leaves only later.
 constexpr std::string_view kOnTheWay{"\0moving/", 8};
 
@@ -24,27 +23,21 @@ Result<std::unordered_map<std::string, int64_t>> MongoCatalogue::ids_at(
     const std::vector<std::string>& paths) {
   std::unordered_map<std::string, int64_t> found;
   const Doc fields = Doc().integer("path", 1);
-  for (size_t at = 0; at < paths.size(); at += kAtOnce) {
-    const std::vector<std::string> part(
-        paths.begin() + static_cast<ptrdiff_t>(at),
-        paths.begin() + static_cast<ptrdiff_t>(std::min(at + kAtOnce, paths.size())));
-    SM_CHECK_OK(link_->find(
+  SM_CHECK_OK(in_parts(paths, [&](const std::vector<std::string>& part) {
+    return link_->find(
         "samples", Doc().doc("path", Doc().blobs("$in", part)),
         [&found](const DocView& d) -> Result<void> {
           found[d.blob("path")] = d.integer("_id");
           return ok();
         },
-        nullptr, &fields));
-  }
+        nullptr, &fields);
+  }));
   return found;
 }
 
 // From their collections too.
 Result<void> MongoCatalogue::remove_samples(const std::vector<int64_t>& ids, Changes& changes) {
-  for (size_t at = 0; at < ids.size(); at += kAtOnce) {
-    const std::vector<int64_t> part(
-        ids.begin() + static_cast<ptrdiff_t>(at),
-        ids.begin() + static_cast<ptrdiff_t>(std::min(at + kAtOnce, ids.size())));
+  return in_parts(ids, [&](const std::vector<int64_t>& part) -> Result<void> {
     const Doc these = Doc().integers("$in", part);
     SM_TRY(const int64_t in, link_->update("collections", Doc().doc("samples", these),
                                            Doc().doc("$pull", Doc().doc("samples", these))));
@@ -52,8 +45,8 @@ Result<void> MongoCatalogue::remove_samples(const std::vector<int64_t>& ids, Cha
     SM_TRY(const int64_t removed, link_->remove("samples", Doc().doc("_id", these)));
     (void)removed;
     for (const int64_t id : part) changes.remove(id);
-  }
-  return ok();
+    return ok();
+  });
 }
 
 // A sound that is already at a target gives way, as its file has.
@@ -240,10 +233,7 @@ Result<EditReport> MongoCatalogue::purge(const std::vector<int64_t>& ids) {
   std::vector<Row> rows;
   EditReport report;
   SM_TRY(const auto there, existing(ids));
-  for (size_t at = 0; at < there.size(); at += kAtOnce) {
-    const std::vector<int64_t> part(
-        there.begin() + static_cast<ptrdiff_t>(at),
-        there.begin() + static_cast<ptrdiff_t>(std::min(at + kAtOnce, there.size())));
+  auto written = in_parts(there, [&](const std::vector<int64_t>& part) -> Result<void> {
     SM_TRY(const auto samples, load(part));
     rows.clear();
     for (const Sample& s : samples) {
@@ -256,7 +246,9 @@ Result<EditReport> MongoCatalogue::purge(const std::vector<int64_t>& ids) {
     }
     SM_CHECK_OK(add_rows(report.journal_id, report.changed, rows));
     report.changed += static_cast<int64_t>(rows.size());
-  }
+    return ok();
+  });
+  SM_CHECK_OK(std::move(written));
   if (report.changed == 0) return report;
   SM_CHECK_OK(
       add_entry(report.journal_id, "purge", "purge missing sounds", report.changed, "pending"));
