@@ -186,6 +186,15 @@ TEST_F(NativeResponses, ModelThatIsNoChatIsAskedInResponses) {
   EXPECT_NE(stop.body.find("'stop'"), std::string::npos) << stop.body;
 }
 
+TEST_F(NativeResponses, ModelThatIsNoChatIsLeftWhereOnlyChatsAreWanted) {
+  FakeUpstream up([](const ai::test::Seen&, int) {
+    return json_reply(R"({"error":{"message":"only supported in v1/responses"}})", 404);
+  });
+  Rig rig(up, {{"ai.openai.responses", "chat"}});
+  EXPECT_EQ(rig.chat(ask_body("hi")).status, 404);
+  EXPECT_EQ(up.seen().size(), 1u);
+}
+
 TEST_F(NativeResponses, ModelThatIsInNeitherTellsTheChatsError) {
   FakeUpstream up([&](const ai::test::Seen& seen, int) {
     return json_reply(seen.path == "/v1/responses"

@@ -73,6 +73,7 @@ struct Target {
   std::string_view model;
   bool stream = false;
   bool official = false;  // OpenAI itself, not another server of its dialect
+  bool responses = true;  // responses may be spoken where the model is no chat
   std::string written;    // the request's bytes, where choosing the dialect has made them already
 };
 // The client's own bytes with what must change when it speaks the target's dialect, else a

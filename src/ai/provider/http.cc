@@ -341,7 +341,7 @@ net::Task<std::optional<UpstreamError>> HttpProvider::chat(net::Client& client,
   if (response.status() != 200) {
     UpstreamError u = from_status(response.status(), response.head().headers, *text, label());
     explain(u, options);
-    if (to.dialect == Dialect::kOpenAi && chats && is_no_chat(u)) {
+    if (to.dialect == Dialect::kOpenAi && chats && to.responses && is_no_chat(u)) {
       const std::string model = options.model;
       missing_.add(to.dialect, model, now);
       auto again = co_await chat(client, asked, std::move(options), sink);

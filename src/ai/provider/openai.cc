@@ -48,7 +48,8 @@ class OpenAi final : public HttpProvider {
     const bool goes_on = !t.official || t.model.find("-instruct") != std::string_view::npos ||
                          t.model.starts_with("davinci-") || t.model.starts_with("babbage-");
     t.dialect = asked.dialect == Dialect::kCompletions && goes_on ? asked.dialect : dialect();
-    if (asked.dialect != Dialect::kResponses || responses_ == "chat") return t;
+    t.responses = responses_ != "chat";
+    if (asked.dialect != Dialect::kResponses || !t.responses) return t;
     // Servers like OpenAI's differ in how much of responses they know: only for what no chat says.
     if (!t.official && responses_ != "always") {
       if (auto chat = write_request(t, asked); chat.ok()) {
