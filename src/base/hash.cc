@@ -6,8 +6,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <new>
-#include <vector>
 
 namespace samplemind {
 
@@ -99,10 +99,11 @@ Digest blake3(std::string_view data) {
 Result<Digest> blake3_file(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return errno_error(errno, "open " + path.string());
-  std::vector<char> block(1 << 20);
+  constexpr size_t kBlock = 1 << 18;
+  const auto block = std::make_unique_for_overwrite<char[]>(kBlock);
   Hasher h;
   for (;;) {
-    const ssize_t n = ::read(fd, block.data(), block.size());
+    const ssize_t n = ::read(fd, block.get(), kBlock);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
       Error error = errno_error(errno, "read " + path.string());
@@ -110,7 +111,7 @@ Result<Digest> blake3_file(const std::filesystem::path& path) {
       return error;
     }
     if (n == 0) break;
-    h.update(std::string_view(block.data(), static_cast<size_t>(n)));
+    h.update(std::string_view(block.get(), static_cast<size_t>(n)));
   }
   ::close(fd);
   return h.finish();
