@@ -80,6 +80,7 @@ TEST(Printable, NamesCannotDriveTheTerminal) {
 }
 
 TEST(Human, Forms) {
+  EXPECT_EQ(human_duration(0), "0 s");
   EXPECT_EQ(human_duration(0.0042), "4 ms");
   EXPECT_EQ(human_duration(3.21), "3.2 s");
   EXPECT_EQ(human_duration(65), "1 min 05 s");

@@ -207,6 +207,7 @@ std::string fit(std::string_view text, int columns, bool unicode, bool from_left
 
 std::string human_duration(double seconds) {
   if (!(seconds >= 0)) return "?";
+  if (seconds == 0) return "0 s";
   if (seconds < 0.001) return printf_string("%.0f µs", seconds * 1e6);
   if (seconds < 1) return printf_string("%.0f ms", seconds * 1e3);
   if (seconds < 9.95) return printf_string("%.1f s", seconds);
