@@ -2,14 +2,16 @@
 """A library of a million sounds: searches, similarity, the service's start and memory, its first page over the API; SQLite's
 LIKE and what Python users take for nearest neighbours beside them. One command:
 
-    bench/library_search.py BUILD [--home DIR] [--sounds 1000000] [--peers]
+    bench/library_search.py BUILD [--home DIR] [--sounds 1000000] [--peers] [--python VENV/bin/python]
+    bench/library_search.py BUILD --sizes 10000,30000,100000,300000      similarity alone, beside the peers
 
 BUILD: a build folder with the benchmarks. --home: kept and used again (filling it takes minutes). --peers: faiss-cpu and hnswlib
-from PyPI in a virtual environment; hnswlib's graph of a million takes some ten minutes to build. One JSON object a line."""
+from PyPI in a virtual environment (--python: one that has them); hnswlib's graph of a million takes some ten minutes to build. One JSON object a line."""
 import argparse
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -108,25 +110,41 @@ def service(build, home):
         process.wait(30)
 
 
+def peers(home, temporary, python):
+    if not python:
+        python = pathlib.Path(temporary) / "venv/bin/python"
+        if not python.exists():
+            subprocess.run([sys.executable, "-m", "venv", python.parent.parent], check=True)
+            subprocess.run([python, "-m", "pip", "install", "-q", "numpy", "faiss-cpu", "hnswlib"], check=True)
+    subprocess.run([python, "-c", PEERS, home], check=True)
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("build", type=pathlib.Path)
     arguments.add_argument("--home", type=pathlib.Path)
     arguments.add_argument("--sounds", type=int, default=1000000)
     arguments.add_argument("--peers", action="store_true")
+    arguments.add_argument("--python", type=pathlib.Path)
+    arguments.add_argument("--sizes", type=lambda text: [int(n) for n in text.split(",")])
     a = arguments.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        home = a.home or pathlib.Path(temporary) / "home"
         program = a.build / "bin/library_million"
+        for sounds in a.sizes or []:
+            home = pathlib.Path(temporary) / f"home-{sounds}"
+            subprocess.run([program, "make", home, str(sounds)], check=True)
+            subprocess.run([program, "measure", home], check=True)
+            peers(home, temporary, a.python)
+            shutil.rmtree(home)
+        if a.sizes:
+            return
+        home = a.home or pathlib.Path(temporary) / "home"
         if not (home / "library.db").exists():
             subprocess.run([program, "make", home, str(a.sounds)], check=True)
         subprocess.run([program, "measure", home], check=True)
         service(a.build, home)
         if a.peers:
-            python = pathlib.Path(temporary) / "venv/bin/python"
-            subprocess.run([sys.executable, "-m", "venv", python.parent.parent], check=True)
-            subprocess.run([python, "-m", "pip", "install", "-q", "numpy", "faiss-cpu", "hnswlib"], check=True)
-            subprocess.run([python, "-c", PEERS, home], check=True)
+            peers(home, temporary, a.python)
 
 
 if __name__ == "__main__":
