@@ -78,7 +78,7 @@ const sound = {
     else if (told.by === "vocabulary") note.push("Read with the built-in vocabulary.");
     else if (told.by === "model") note.push(`Read by ${told.model}${told.cache?.startsWith("hit") ? ", from the cache" : told.cost_microusd ? ", " + money(told.cost_microusd) : ""}.`);
     if (this.taken.ignored?.length) note.push(`Nothing is known of ${this.taken.ignored.map((w) => `“${w}”`).join(", ")}.`);
-    if (found.found > found.compared && found.compared > 0) note.push(`${found.found.toLocaleString()} fit; ${found.compared.toLocaleString()} of them and the neighbours of the best were compared.`);
+    if (found.found > found.compared && found.compared >= 2000) note.push(`${found.found.toLocaleString()} fit; ${found.compared.toLocaleString()} of them and the neighbours of the best were compared.`);
     $("takenNote").textContent = note.join(" ");
     $("takenNote").classList.toggle("fallback", Boolean(told.note));
     if (document.activeElement !== $("takenQuery")) $("takenQuery").value = this.taken.query;

@@ -40,7 +40,7 @@ def edit(values, other, dice):
     if dice.random() < 0.2:
         values = values[:max(400, int(len(values) * dice.uniform(0.5, 0.95)))]
         words.append("cut")
-    gain = dice.uniform(0.25, 0.95)
+    gain = dice.uniform(0.25, 0.9)  # with what lies below at most 1
     below = dice.uniform(0, 0.08)
     mixed = [int(gain * v + below * (other[i] if i < len(other) else 0)) for i, v in enumerate(values[:MOST])]
     return words, struct.pack(f"<{len(mixed)}h", *mixed)
