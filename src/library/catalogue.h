@@ -175,7 +175,9 @@ class Catalogue {
   // mostly the same ones after sounds were added.
   virtual Result<SoundPoints> points(const SearchQuery& query, size_t most) = 0;
   // At most `limit` groups. With `near` also sounds that are re-encoded, trimmed a little or of
-  // another level: found by neighbours along a dozen directions, so a few may be missed.
+  // another level: candidates by descriptor, found by neighbours along a dozen directions (a few
+  // may be missed), then laid over each other (same_sound.h) where the files can be read; the
+  // first 50,000 candidates.
   virtual Result<std::vector<DuplicateGroup>> duplicates(bool near, int limit) = 0;
 
   // ---- what the user says; each a journal entry but for played() ----

@@ -7,6 +7,7 @@
 #include "library/catalogue.h"
 #include "library/excerpt.h"
 #include "library/index/sound_vectors.h"
+#include "library/same_sound.h"
 #include "library/test_support.h"
 
 namespace samplemind::library {
@@ -233,6 +234,80 @@ TEST_F(Similarity, DuplicatesOfEveryKind) {
   EXPECT_EQ((*near)[2].how, "near");
   EXPECT_EQ(paths((*near)[2]),
             (std::vector<std::string>{"/a.flac", "/a.mp3", "/a.wav", "/copy of a.wav"}));
+}
+
+// A hit: noise and a falling tone that die away. `shift` in samples, also parts of one.
+std::vector<float> hit(uint32_t seed, double shift = 0, double gain = 1, int rate = 44100) {
+  Random random(seed);
+  std::normal_distribution<double> normal;
+  std::vector<double> phases, rates;
+  for (int i = 0; i < 80; ++i) {
+    rates.push_back(60 + 9000.0 * i / 80 + 20 * normal(random));
+    phases.push_back(6.28 * static_cast<double>(random() % 1000) / 1000);
+  }
+  std::vector<float> out(static_cast<size_t>(rate / 5));
+  for (size_t n = 0; n < out.size(); ++n) {
+    const double t = (static_cast<double>(n) - shift) / rate;
+    if (t < 0) continue;
+    double v = std::sin(2 * M_PI * 180 * t * std::exp(-3 * t));
+    for (size_t i = 0; i < rates.size(); ++i)
+      v += 0.1 * std::sin(2 * M_PI * rates[i] * t + phases[i]);
+    out[n] = static_cast<float>(0.3 * gain * v * std::exp(-18 * t));
+  }
+  return out;
+}
+
+class SameSoundTest : public testing::Test {
+ protected:
+  SoundTrace trace(const std::vector<float>& sound, int rate = 44100) {
+    const fs::path file = folder_.path() / "x.wav";
+    std::string bytes("RIFF");
+    const auto u32 = [&bytes](uint32_t v) { bytes.append(reinterpret_cast<const char*>(&v), 4); };
+    const auto u16 = [&bytes](uint16_t v) { bytes.append(reinterpret_cast<const char*>(&v), 2); };
+    u32(static_cast<uint32_t>(36 + 2 * sound.size()));
+    bytes += "WAVEfmt ";
+    u32(16);
+    u16(1);
+    u16(1);
+    u32(static_cast<uint32_t>(rate));
+    u32(static_cast<uint32_t>(2 * rate));
+    u16(2);
+    u16(16);
+    bytes += "data";
+    u32(static_cast<uint32_t>(2 * sound.size()));
+    for (const float v : sound) u16(static_cast<uint16_t>(static_cast<int16_t>(v * 20000)));
+    write_file(file, bytes);
+    auto made = trace_of(file);
+    EXPECT_TRUE(made.ok()) << (made.ok() ? "" : made.error().message());
+    return made.ok() ? std::move(*made) : SoundTrace();
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(SameSoundTest, CopiesAreOneRecordingAndOtherHitsAreNot) {
+  const SoundTrace original = trace(hit(1));
+  EXPECT_GT(sameness(original, original), 0.999);
+  EXPECT_GT(sameness(original, trace(hit(1, 0, 0.25))), 0.99) << "12 dB quieter";
+  EXPECT_GT(sameness(original, trace(hit(1, 0, -1))), 0.99) << "turned over";
+  for (const double late : {0.3, 0.5, 7.25, 441.5})
+    EXPECT_GT(sameness(original, trace(hit(1, late))), 0.95) << late;
+  EXPECT_GT(sameness(original, trace(hit(1, 0, 1, 48000), 48000)), 0.95) << "another rate";
+  std::vector<float> cut = hit(1);
+  cut.resize(cut.size() * 9 / 10);
+  EXPECT_GT(sameness(original, trace(cut)), 0.99);
+  // The same drum and envelope, another stroke.
+  for (uint32_t seed = 2; seed < 12; ++seed) {
+    const double other = sameness(original, trace(hit(seed)));
+    EXPECT_LT(other, kSameSound) << seed;
+    EXPECT_NEAR(other, sameness(trace(hit(seed)), original), 1e-4) << "the same both ways";
+  }
+}
+
+TEST_F(SameSoundTest, WhatCannotBeComparedSaysSo) {
+  EXPECT_EQ(trace_of(folder_.path() / "none.wav").error().code(), ErrorCode::kNotFound);
+  const fs::path silent = folder_.path() / "silent.wav";
+  write_file(silent, "RIFF\x24\x04\0\0WAVEfmt \x10\0\0\0");
+  EXPECT_FALSE(trace_of(silent).ok());
 }
 
 TEST(Stretch, IsMeasuredOnItsOwn) {

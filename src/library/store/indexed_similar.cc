@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <unordered_map>
 
 #include "base/clock.h"
+#include "library/same_sound.h"
 #include "library/store/indexed_internal.h"
 
 namespace samplemind::library {
@@ -14,9 +16,15 @@ namespace {
 constexpr size_t kThreads = 2;
 constexpr int kReadsMax = 3;  // of all descriptors while another process writes
 constexpr size_t kPairsMax = 1000000;
-// Two sounds of this distance are the same to the ear: re-encoded, trimmed by a little, louder.
-constexpr float kNear = 0.25f;
+// Sounds of this distance may be one recording: re-encoded, trimmed by a little, louder. Whether
+// they are is heard (same_sound.h); where one of them cannot be read, only a smaller distance
+// counts.
+constexpr float kMayBeSame = 0.5f;
+constexpr float kSameUnheard = 0.25f;
 constexpr double kLengthTolerance = 0.1;  // a trimmed copy is at most so much shorter
+constexpr double kLengthToleranceS = 0.15;
+constexpr size_t kComparedMax = 50000;          // some minutes
+constexpr size_t kTraceSamplesMax = 16u << 20;  // in memory at once: 64 MiB
 
 // Sets that grow together.
 class Groups {
@@ -30,6 +38,36 @@ class Groups {
 
  private:
   std::vector<size_t> parent_;
+};
+
+// Hears whether two samples are one recording, each file read once as long as pairs come in order.
+class Ear {
+ public:
+  // Nothing: one of them cannot be read.
+  std::optional<bool> same(const Sample& a, const Sample& b) {
+    if (held_ > kTraceSamplesMax) {
+      traces_.clear();
+      held_ = 0;
+    }
+    const auto& x = trace(a);
+    const auto& y = trace(b);
+    if (!x || !y) return std::nullopt;
+    return sameness(*x, *y) >= kSameSound;
+  }
+
+ private:
+  const std::optional<SoundTrace>& trace(const Sample& s) {
+    const auto [it, first] = traces_.try_emplace(s.id);
+    if (first) {
+      if (auto made = trace_of(s.file.path); made.ok()) {
+        held_ += made->wave.size();
+        it->second = std::move(*made);
+      }
+    }
+    return it->second;
+  }
+  std::map<int64_t, std::optional<SoundTrace>> traces_;  // references into it stay good
+  size_t held_ = 0;
 };
 
 }  // namespace
@@ -161,7 +199,7 @@ Result<std::vector<DuplicateGroup>> IndexedCatalogue::duplicates(bool near, int 
   std::vector<SoundVectors::Pair> pairs;
   {
     const std::shared_lock lock(index_mutex_);
-    pairs = vectors_.close_pairs(kNear, audio::AspectWeights{1, 0.5f, 0.3f, 0.7f}, kPairsMax);
+    pairs = vectors_.close_pairs(kMayBeSame, audio::AspectWeights{1, 0.5f, 0.3f, 0.7f}, kPairsMax);
   }
   // Groups that are known already are not told again as near.
   std::unordered_map<int64_t, size_t> exact;
@@ -179,14 +217,19 @@ Result<std::vector<DuplicateGroup>> IndexedCatalogue::duplicates(bool near, int 
   std::unordered_map<int64_t, const Sample*> by_id;
   for (const Sample& s : samples) by_id.emplace(s.id, &s);
   Groups joined(place.size());
+  Ear ear;
+  size_t compared = 0;
   for (const auto& p : pairs) {
     const auto a = by_id.find(p.a);
     const auto b = by_id.find(p.b);
     if (a == by_id.end() || b == by_id.end() || a->second->missing || b->second->missing) continue;
     const double longer = std::max(a->second->analysis.duration_s, b->second->analysis.duration_s);
     const double shorter = std::min(a->second->analysis.duration_s, b->second->analysis.duration_s);
-    if (longer - shorter > std::max(0.05, kLengthTolerance * longer)) continue;
-    joined.join(place[p.a], place[p.b]);
+    if (longer - shorter > std::max(kLengthToleranceS, kLengthTolerance * longer)) continue;
+    const size_t first = place[p.a], second = place[p.b];
+    if (joined.find(first) == joined.find(second) || ++compared > kComparedMax) continue;
+    if (ear.same(*a->second, *b->second).value_or(p.distance <= kSameUnheard))
+      joined.join(first, second);
   }
   std::map<size_t, std::vector<int64_t>> near_groups;
   for (const auto& [id, at] : place) near_groups[joined.find(at)].push_back(id);
