@@ -268,8 +268,16 @@ TEST(Provider, ErrorOfACountNamesItOnce) {
 
 // A failed count is told as a failed chat is: the same status, the same words, in each dialect.
 TEST(Provider, FailedCountIsToldAsAFailedChat) {
-  Reply next;
-  FakeUpstream up([&](const ai::test::Seen&, int) { return next; });
+  std::mutex mutex;
+  Reply reply;
+  FakeUpstream up([&](const ai::test::Seen&, int) {
+    const std::lock_guard lock(mutex);
+    return reply;
+  });
+  const auto answer_with = [&](Reply next) {
+    const std::lock_guard lock(mutex);
+    reply = std::move(next);
+  };
   Flags flags = anthropic_flags(up);
   flags.insert(flags.end(),
                {{"ai.attempts", "1"}, {"cache.negative", "0s"}, {"ai.breaker", "false"}});
@@ -282,10 +290,11 @@ TEST(Provider, FailedCountIsToldAsAFailedChat) {
   };
   for (const auto& [status, told] : std::vector<std::pair<int, int>>{
            {400, 400}, {401, 502}, {403, 502}, {404, 404}, {413, 413}, {429, 429}, {529, 503}}) {
-    next = json_reply(R"({"type":"error","error":{"type":"some_error","message":"m )" +
-                          std::to_string(status) + "\"}}",
-                      status);
+    Reply next = json_reply(R"({"type":"error","error":{"type":"some_error","message":"m )" +
+                                std::to_string(status) + "\"}}",
+                            status);
     if (status == 429) next.fields = {"Retry-After: 7"};
+    answer_with(std::move(next));
     for (const Dialect dialect : {Dialect::kAnthropic, Dialect::kGemini}) {
       SCOPED_TRACE(std::to_string(status) + " for " + std::string(dialect_name(dialect)));
       const std::string body = dialect == Dialect::kGemini ? contents : anthropic_ask(false);
@@ -300,14 +309,14 @@ TEST(Provider, FailedCountIsToldAsAFailedChat) {
     }
   }
   for (const char* nonsense : {"{}", "[1", R"({"input_tokens":"many"})"}) {
-    next = json_reply(nonsense);
+    answer_with(json_reply(nonsense));
     const MemorySink sink = count(rig, Dialect::kAnthropic, anthropic_ask(false));
     EXPECT_EQ(sink.status, 502) << sink.body;
     EXPECT_NE(sink.body.find("no number of tokens"), std::string::npos) << sink.body;
   }
-  next = failing(Reply::End::kReset);
+  answer_with(failing(Reply::End::kReset));
   EXPECT_EQ(count(rig, Dialect::kAnthropic, anthropic_ask(false)).status, 502);
-  next = json_reply(R"({"input_tokens":12})");
+  answer_with(json_reply(R"({"input_tokens":12})"));
   const MemorySink good = count(rig, Dialect::kGemini, contents);
   EXPECT_EQ(good.body, R"({"totalTokens":12})");
   EXPECT_EQ(good.header("x-samplemind-estimated"), "");
