@@ -70,8 +70,7 @@ class HttpProvider : public Provider {
   // One below [ai.endpoints], not the provider's first.
   bool own_endpoint() const { return settings_.name != settings_.provider; }
 
-  // The place that is spoken to, its key and the limits, read once. set_base() without a text:
-  // the settings' url.
+  // The place that is spoken to, its key and the limits, read once.
   void set_base(std::string text);
   void set_key();
   // ai.PROVIDER.http and the time limits: its own, else those of all providers.
