@@ -283,7 +283,8 @@ TEST_P(ClientServerTest, RandomCancelsLeakNothing) {
     return static_cast<size_t>(state >> 33) % below;
   };
   int ended = 0;
-  constexpr int kRequests = 400;
+  // Fewer than a connection of HTTP/2 may reset at once: on a slow machine all of them are.
+  constexpr int kRequests = 190;
   std::vector<Loop::Timer> timers;
   for (int i = 0; i < kRequests; ++i) {
     const char* path = std::array{"/echo", "/stream", "/wait"}[random(3)];

@@ -177,6 +177,9 @@ struct Http2Callbacks {
     if (frame->hd.type == NGHTTP2_GOAWAY) {
       self.going_away_ = true;
       self.changed_ = true;
+      if (frame->goaway.error_code != NGHTTP2_NO_ERROR)
+        self.goaway_why_ = "the peer ended the connection: " +
+                           std::string(http2_code_name(frame->goaway.error_code));
       return 0;
     }
     if (frame->hd.type == NGHTTP2_SETTINGS) self.changed_ = true;
@@ -425,7 +428,7 @@ Task<void> Http2Session::run() {
       continue;
     }
     if (stream_->end() != Stream::End::kOpen) {
-      finish("the connection ended (" + stream_->why() + ")");
+      finish(goaway_why_.empty() ? "the connection ended (" + stream_->why() + ")" : goaway_why_);
       break;
     }
     if (closing_ && stream_->read_timed_out()) {
@@ -588,8 +591,7 @@ void Http2Session::tell() {
   if (std::exchange(changed_, false) && owner_ != nullptr) owner_->on_change();
 }
 
-std::shared_ptr<Http2Stream> Http2Session::request(const Http2Fields& fields,
-                                                   std::string body) {
+std::shared_ptr<Http2Stream> Http2Session::request(const Http2Fields& fields, std::string body) {
   SM_ASSERT(!limits_.server);
   if (!usable() || closing_) return nullptr;
   auto stream = std::make_shared<Http2Stream>();
@@ -623,8 +625,7 @@ size_t Http2Session::peer_streams_max() const {
   return nghttp2_session_get_remote_settings(session_, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 }
 
-bool Http2Session::respond(Http2Stream& stream, const Http2Fields& fields,
-                           bool body) {
+bool Http2Session::respond(Http2Stream& stream, const Http2Fields& fields, bool body) {
   if (ended_ || stream.closed_) return false;
   const std::vector<nghttp2_nv> list = nvs(fields);
   nghttp2_data_provider provider{};

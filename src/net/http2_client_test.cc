@@ -226,6 +226,23 @@ TEST(Http2Client, AResetBeforeTheAnswerIsUnavailableAndNotSentAgain) {
   run.client.reset();
 }
 
+TEST(Http2Client, WhyThePeerEndedTheConnectionIsTold) {
+  Http2Script server([](Http2Peer& peer, int) {
+    peer.accept();
+    uint32_t stream = 0;
+    if (peer.head(stream).empty()) return;
+    peer.send(kGoaway, 0, 0, big_endian(stream, 4) + big_endian(11, 4));
+    peer.end();
+  });
+  Requests run;
+  const Result<Answer> got = run.get(server.url());
+  ASSERT_FALSE(got.ok());
+  EXPECT_EQ(got.error().code(), ErrorCode::kUnavailable);
+  EXPECT_NE(got.error().message().find("ENHANCE_YOUR_CALM"), std::string::npos)
+      << got.error().message();
+  run.client.reset();
+}
+
 TEST(Http2Client, AConnectionClosedWhileItWasIdleIsReplaced) {
   std::atomic<int> connections{0};
   Http2Script server([&](Http2Peer& peer, int number) {
@@ -351,7 +368,8 @@ TEST(Http2Client, APeerThatTakesNoBodyEndsInTimeAndItsNeighboursGoOn) {
   EXPECT_EQ(run.done[0]->body, "no body needed");
   ASSERT_FALSE(run.done[1].ok());
   EXPECT_EQ(run.done[1].error().code(), ErrorCode::kDeadlineExceeded);
-  // The same connection goes on; and a client that ended now could end before its RST_STREAM was written.
+  // The same connection goes on; and a client that ended now could end before its RST_STREAM was
+  // written.
   const Result<Answer> after = run.get(server.url());
   ASSERT_TRUE(after.ok()) << after.error().message();
   EXPECT_EQ(after->body, "after it");

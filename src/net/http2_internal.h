@@ -243,6 +243,7 @@ class Http2Session : public std::enable_shared_from_this<Http2Session> {
   bool draining_ = false;
   bool closing_ = false;  // GOAWAY is on its way, then the end
   std::string why_;
+  std::string goaway_why_;  // what the peer said in a GOAWAY that tells of an error
   uint64_t received_ = 0;
   RateLimit control_;
   RateLimit resets_;
