@@ -67,6 +67,19 @@ std::optional<int> pcm_bits(int format) {
   }
 }
 
+bool integers(int format) {
+  switch (format & SF_FORMAT_SUBMASK) {
+    case SF_FORMAT_PCM_S8:
+    case SF_FORMAT_PCM_U8:
+    case SF_FORMAT_PCM_16:
+    case SF_FORMAT_PCM_24:
+    case SF_FORMAT_PCM_32:
+      return true;
+    default:
+      return false;
+  }
+}
+
 void clean(std::span<float> samples) {
   for (float& s : samples) {
     if (!std::isfinite(s)) s = 0;
@@ -75,8 +88,12 @@ void clean(std::span<float> samples) {
 
 class SndfileDecoder final : public Decoder {
  public:
-  SndfileDecoder(SNDFILE* file, StreamInfo info, std::string path)
-      : file_(file), info_(std::move(info)), path_(std::move(path)) {}
+  // Whole numbers (`from_integers`) hold no NaN and no infinity.
+  SndfileDecoder(SNDFILE* file, StreamInfo info, bool from_integers, std::string path)
+      : file_(file),
+        info_(std::move(info)),
+        may_be_unclean_(!from_integers),
+        path_(std::move(path)) {}
   ~SndfileDecoder() override { sf_close(file_); }
   const StreamInfo& info() const override { return info_; }
 
@@ -93,13 +110,15 @@ class SndfileDecoder final : public Decoder {
       return size_t{0};
     }
     total_ += n;
-    clean(interleaved.first(static_cast<size_t>(n) * static_cast<size_t>(info_.channels)));
+    if (may_be_unclean_)
+      clean(interleaved.first(static_cast<size_t>(n) * static_cast<size_t>(info_.channels)));
     return static_cast<size_t>(n);
   }
 
  private:
   SNDFILE* file_;
   StreamInfo info_;
+  bool may_be_unclean_;
   std::string path_;
   sf_count_t total_ = 0;
 };
@@ -319,8 +338,8 @@ Result<std::unique_ptr<Decoder>> Decoder::open(const fs::path& path) {
   stream.channels = info.channels;
   stream.bit_depth = pcm_bits(info.format);
   stream.frames_promised = info.frames > 0 && info.frames < SF_COUNT_MAX ? info.frames : -1;
-  return std::unique_ptr<Decoder>(
-      std::make_unique<SndfileDecoder>(file, std::move(stream), path.string()));
+  return std::unique_ptr<Decoder>(std::make_unique<SndfileDecoder>(
+      file, std::move(stream), integers(info.format), path.string()));
 }
 
 }  // namespace samplemind::audio

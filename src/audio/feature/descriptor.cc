@@ -15,13 +15,29 @@ namespace {
 static_assert(kTimbreDims + kPitchDims + kRhythmDims + kEnvelopeDims == kDescriptorDims);
 constexpr float kStep = 100;  // int8 steps of a value of 1
 
-// Cosine transform over the mel bands: coefficient k of 0..count-1 in units of 10 dB.
+constexpr size_t kCosines = 13;  // coefficients 0..12 are asked for
+
+using CosineTable = std::array<std::array<double, kMelBands>, kCosines>;
+const CosineTable& cosine_table() {
+  static const CosineTable table = [] {
+    CosineTable t;
+    for (size_t k = 0; k < kCosines; ++k) {
+      for (size_t b = 0; b < kMelBands; ++b)
+        t[k][b] = std::cos(std::numbers::pi / kMelBands * static_cast<double>(k) *
+                           (static_cast<double>(b) + 0.5));
+    }
+    return t;
+  }();
+  return table;
+}
+
+// Cosine transform over the mel bands: coefficients first..first+count-1 in units of 10 dB.
+// REQUIRES: first + count <= kCosines.
 void cosines(const MelFrame& db, size_t first, size_t count, float* out) {
+  const CosineTable& table = cosine_table();
   for (size_t k = 0; k < count; ++k) {
     double sum = 0;
-    for (size_t b = 0; b < kMelBands; ++b)
-      sum += db[b] * std::cos(std::numbers::pi / kMelBands * static_cast<double>(first + k) *
-                              (static_cast<double>(b) + 0.5));
+    for (size_t b = 0; b < kMelBands; ++b) sum += db[b] * table[first + k][b];
     out[k] = static_cast<float>(sum / kMelBands / 10);
   }
 }

@@ -19,6 +19,8 @@ constexpr size_t kBlockSteps = 4;
 constexpr size_t kShortTermSteps = 30;
 constexpr size_t kShortTermHop = 10;
 constexpr size_t kChunkFrames = 4096;
+constexpr size_t kPeakRun = 256;  // frames between two looks at whether a peak is possible
+static_assert(kPeakRun >= kPeakTapsMax && kChunkFrames % kPeakRun == 0);
 
 double lufs(double mean_square) {
   return kOffset_lu + 10 * std::log10(mean_square);
@@ -106,6 +108,11 @@ LoudnessMeter::LoudnessMeter(int channels, int rate_hz, bool loudness)
         (0.5 - 0.5 * std::cos(2 * std::numbers::pi * static_cast<double>(j) / (kTaps - 1)));
     filters_.taps[j % factor - 1][j / factor] = static_cast<float>(c);
   }
+  for (size_t p = 0; p < filters_.phases; ++p) {
+    float gain = 0;
+    for (size_t t = 0; t < filters_.count; ++t) gain += std::abs(filters_.taps[p][t]);
+    peak_gain_ = std::max(peak_gain_, gain * 1.001f);  // rounding
+  }
   for (auto& plane : planes_) plane.assign(kPeakTapsMax + kChunkFrames, 0);
 }
 
@@ -131,9 +138,19 @@ void LoudnessMeter::measure_peaks(std::span<const float> interleaved, size_t fra
   }
   for (size_t c = 0; c < channels_; ++c) {
     float* x = planes_[c].data() + kPeakTapsMax;
-    float most = largest(x, frames);
-    if (filters_.phases > 0) most = std::max(most, interpolated_peak(x, frames, filters_));
-    peaks_[c] = std::max(peaks_[c], static_cast<double>(most));
+    // Between samples none can be larger than the filters' gain times the largest that they reach
+    // back to: where that is no new peak (the tail of every hit), nothing is interpolated.
+    float before = largest(x - kPeakTapsMax, kPeakTapsMax);
+    float peak = peaks_[c];
+    for (size_t at = 0; at < frames; at += kPeakRun) {
+      const size_t n = std::min(kPeakRun, frames - at);
+      const float most = largest(x + at, n);
+      peak = std::max(peak, most);
+      if (filters_.phases > 0 && std::max(before, most) * peak_gain_ > peak)
+        peak = std::max(peak, interpolated_peak(x + at, n, filters_));
+      before = most;
+    }
+    peaks_[c] = peak;
     std::copy(x + frames - kPeakTapsMax, x + frames, planes_[c].data());
   }
 }

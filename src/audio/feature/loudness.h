@@ -58,8 +58,9 @@ class LoudnessMeter {
 
   // True peak: each channel by itself, with the last samples of the block before in front.
   PeakFilters filters_;
+  float peak_gain_ = 1;  // no filter's output is larger than this times its largest input
   std::vector<std::vector<float>> planes_;
-  std::vector<double> peaks_;
+  std::vector<float> peaks_;
 };
 
 }  // namespace samplemind::audio

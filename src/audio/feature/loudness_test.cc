@@ -150,6 +150,28 @@ TEST(Loudness, AgreesWithLibebur128OnEveryTarget) {
   }
 }
 
+// A peak between samples after a louder sample, wherever it lies: nothing that a filter could reach
+// is left out.
+TEST(Loudness, TruePeakBetweenSamplesIsFoundAnywhere) {
+  constexpr size_t kFrames = 1200;
+  for (const int rate : {44100, 96000}) {
+    for (size_t at = 200; at < 560; at += 3) {
+      std::vector<float> sound(kFrames, 0.0f);
+      sound[40] = 0.75f;
+      // A quarter of the rate, sampled at 45 degrees: samples of 0.71 of a sine of 1.
+      for (size_t i = 0; i < 8; ++i) sound[at + i] = (i / 2) % 2 == 0 ? 0.71f : -0.71f;
+      ebur128_state* peer =
+          ebur128_init(1, static_cast<unsigned long>(rate), EBUR128_MODE_TRUE_PEAK);
+      ebur128_add_frames_float(peer, sound.data(), kFrames);
+      double expected = 0;
+      ebur128_true_peak(peer, 0, &expected);
+      ebur128_destroy(&peer);
+      ASSERT_GT(expected, 0.9);
+      EXPECT_NEAR(meter(sound, 1, rate).true_peak(0), expected, 1e-4) << rate << " Hz, at " << at;
+    }
+  }
+}
+
 TEST(Loudness, BlocksDoNotMatterAndOddCasesHaveAnswers) {
   const std::vector<float> sound = programme(2, 44100, 4);
   const LoudnessMeter once = meter(sound, 2, 44100, sound.size());

@@ -21,18 +21,20 @@ HWY_BEFORE_NAMESPACE();
 namespace samplemind::audio {
 namespace HWY_NAMESPACE {
 
-// difference[l] = sum over i < window of (x[i] - y[i + l])^2, l 0..31. Eight lags side by side,
-// four groups at once so that additions overlap.
+// difference[l] = sum over i < window of (x[i] - y[i + l])^2, l 0..63. Eight lags side by side,
+// eight groups at once so that additions overlap.
 void lag_differences(const float* x, const float* y, size_t window, float* difference) {
-  F8 sum[4] = {set(0), set(0), set(0), set(0)};
+  constexpr size_t kGroups = 8;
+  F8 sum[kGroups];
+  for (F8& s : sum) s = set(0);
   for (size_t i = 0; i < window; ++i) {
     const F8 here = set(x[i]);
-    for (size_t g = 0; g < 4; ++g) {
+    for (size_t g = 0; g < kGroups; ++g) {
       const F8 d = sub(here, load(y + i + 8 * g));
       sum[g] = mul_add(d, d, sum[g]);
     }
   }
-  for (size_t g = 0; g < 4; ++g) store(sum[g], difference + 8 * g);
+  for (size_t g = 0; g < kGroups; ++g) store(sum[g], difference + 8 * g);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -50,7 +52,7 @@ constexpr double kHighHz = 2200;
 constexpr double kClear = 0.15;      // YIN's absolute threshold
 constexpr size_t kFramesHeard = 40;  // spread over the loud part: more do not move the median
 
-constexpr size_t kLagsAtOnce = 32;
+constexpr size_t kLagsAtOnce = 64;
 
 // The period in samples of the frame at x, or nothing: the first lag at which YIN's normalised
 // difference has a low minimum. Lags beyond it are not looked at.

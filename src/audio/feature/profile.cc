@@ -31,9 +31,19 @@ float db_of_power(float power) {
 }
 }  // namespace
 
-SoundProfile::SoundProfile() {
+SoundProfile::SoundProfile() : bands_(mel_bands()) {
   spectra_.profile = this;
   pitches_.profile = this;
+}
+
+// Made once: a short sound takes less time than they do.
+const std::vector<SoundProfile::Band>& SoundProfile::mel_bands() {
+  static const std::vector<Band> bands = make_mel_bands();
+  return bands;
+}
+
+std::vector<SoundProfile::Band> SoundProfile::make_mel_bands() {
+  std::vector<Band> bands;
   const double bin_hz = static_cast<double>(kProfileRateHz) / kProfileFrame;
   const double step = (mel(kHighHz) - mel(kLowHz)) / (kMelBands + 1);
   for (size_t b = 0; b < kMelBands; ++b) {
@@ -47,8 +57,9 @@ SoundProfile::SoundProfile() {
       band.weights.push_back(static_cast<float>(hz < centre ? (hz - left) / (centre - left)
                                                             : (right - hz) / (right - centre)));
     }
-    bands_.push_back(std::move(band));
+    bands.push_back(std::move(band));
   }
+  return bands;
 }
 
 void SoundProfile::feed(std::span<const float> mono) {
@@ -144,27 +155,32 @@ void SoundProfile::spectrum_frame(size_t index, const MelFrame& power) {
 }
 
 void SoundProfile::take_pitches(const FrameBlock& block) {
-  for (size_t l = 0; l < block.count; ++l) {
-    const size_t centre = (block.first + l) * kPitches.hop;
-    if (begun_ && centre + kPitches.size / 4 >= begun_step_ * kLevelHop) pitch_frame(block, l);
+  const auto heard = [&](size_t lane) {
+    const size_t centre = (block.first + lane) * kPitches.hop;
+    return begun_ && centre + kPitches.size / 4 >= begun_step_ * kLevelHop;
+  };
+  if (!heard(block.count - 1)) return;
+  // One pass over the spectra for all frames: lane by lane it would be eight.
+  std::array<double, kLanes> all{};
+  for (size_t k = 0; k < block.bins; ++k) {
+    const float* m = block.magnitude + k * kLanes;
+    for (size_t l = 0; l < kLanes; ++l) {
+      const float p = m[l] * m[l];
+      all[l] += static_cast<double>(p);
+      if (k < kTonalBins) power_[l][k] = p;
+    }
   }
+  const double bin_hz = static_cast<double>(kProfileRateHz) / kPitches.size;
+  for (size_t l = 0; l < block.count; ++l)
+    if (heard(l) && all[l] > 0) pitch_frame(power_[l], all[l], bin_hz);
 }
 
-void SoundProfile::pitch_frame(const FrameBlock& block, size_t lane) {
-  const double bin_hz = static_cast<double>(kProfileRateHz) / kPitches.size;
+void SoundProfile::pitch_frame(const TonalRow& power, double all, double bin_hz) {
   const auto first = static_cast<size_t>(kTonalLowHz / bin_hz);
   const auto last = static_cast<size_t>(kTonalHighHz / bin_hz);
-  power_.resize(block.bins);
-  std::vector<float>& power = power_;
-  double all = 0;
-  for (size_t k = 0; k < power.size(); ++k) {
-    const float m = block.magnitude[k * kLanes + lane];
-    power[k] = m * m;
-    all += power[k];
-  }
-  if (all <= 0) return;
   // A peak stands out when it holds 20 times the mean power of the 30 bins on either side of it.
   constexpr size_t kAround = 30;
+  SM_ASSERT(last + kAround < kTonalBins);
   double window = 0;
   for (size_t k = 0; k < first + kAround; ++k) window += power[k];
   double tonal = 0;

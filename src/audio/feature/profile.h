@@ -76,10 +76,13 @@ class SoundProfile {
     SoundProfile* profile = nullptr;
     void take(const FrameBlock& block) override { profile->take_pitches(block); }
   };
+  static constexpr size_t kTonalBins = 700;  // power up to 3,768 Hz: all that peaks look at
+  using TonalRow = std::array<float, kTonalBins>;
+
   void take_spectra(const FrameBlock& block);
   void take_pitches(const FrameBlock& block);
   void spectrum_frame(size_t index, const MelFrame& power);
-  void pitch_frame(const FrameBlock& block, size_t lane);
+  void pitch_frame(const TonalRow& power, double all, double bin_hz);
   void level_step(std::span<const float> step);
   void cut_head();
   void summarise();
@@ -90,9 +93,12 @@ class SoundProfile {
     size_t first = 0;
     std::vector<float> weights;
   };
-  std::vector<Band> bands_;
-  std::vector<float> step_;  // samples of the level step that is not full yet
-  std::vector<float> power_;
+  static const std::vector<Band>& mel_bands();
+  static std::vector<Band> make_mel_bands();
+
+  const std::vector<Band>& bands_;
+  std::vector<float> step_;             // samples of the level step that is not full yet
+  std::array<TonalRow, kLanes> power_;  // of a block's frames
 
   static constexpr size_t kLevels = 100;  // 1 dB each, -99..0 dBFS
 

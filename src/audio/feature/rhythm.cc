@@ -9,10 +9,8 @@ namespace samplemind::audio {
 
 namespace {
 
-constexpr size_t kBands = 48;
 constexpr double kBandLowHz = 30;
 constexpr double kBandHighHz = 10500;
-constexpr size_t kLag = 2;           // frames between the two spectra compared (about 20 ms)
 constexpr float kCompression = 100;  // log(1 + c x)
 
 double mel(double hz) {
@@ -28,7 +26,16 @@ float mean(std::span<const float> v) {
 
 }  // namespace
 
-OnsetStrength::OnsetStrength() {
+OnsetStrength::OnsetStrength() : bands_(bands()) {}
+
+// Made once: a short sound takes less time than they do.
+const OnsetStrength::Bands& OnsetStrength::bands() {
+  static const Bands bands = make_bands();
+  return bands;
+}
+
+OnsetStrength::Bands OnsetStrength::make_bands() {
+  Bands bands;
   constexpr size_t kBins = kRhythmFrame / 2 + 1;
   const double mel_low = mel(kBandLowHz);
   const double mel_step = (mel(kBandHighHz) - mel_low) / (kBands + 1);
@@ -37,7 +44,7 @@ OnsetStrength::OnsetStrength() {
     const double left = hertz(mel_low + mel_step * static_cast<double>(b));
     const double centre = hertz(mel_low + mel_step * static_cast<double>(b + 1));
     const double right = hertz(mel_low + mel_step * static_cast<double>(b + 2));
-    Band band;
+    Band& band = bands[b];
     // Low triangles can be narrower than a bin: every band takes the bin nearest to its centre at
     // least.
     const auto first =
@@ -51,19 +58,15 @@ OnsetStrength::OnsetStrength() {
           hz < centre ? (hz - left) / (centre - left) : (right - hz) / (right - centre);
       band.weights.push_back(static_cast<float>(std::max(w, 0.1)));
     }
-    if (centre < 150) low_bands_ = b + 1;
-    bands_.push_back(std::move(band));
   }
+  return bands;
 }
 
 void OnsetStrength::take(const FrameBlock& block) {
   // By an eighth, not by doubling: of six hours the unused half would be 16 MB.
-  for (std::vector<float>* curve : {&full_, &low_}) {
-    if (curve->size() + kLanes > curve->capacity())
-      curve->reserve(curve->capacity() + std::max<size_t>(4096, curve->capacity() / 8));
-  }
-  std::array<std::vector<float>, kLanes> levels;
-  for (auto& l : levels) l.resize(kBands);
+  if (full_.size() + kLanes > full_.capacity())
+    full_.reserve(full_.capacity() + std::max<size_t>(4096, full_.capacity() / 8));
+  std::array<Levels, kLanes> levels;
   for (size_t b = 0; b < kBands; ++b) {
     float sum[kLanes] = {};
     const float* m = block.magnitude + bands_[b].first * kLanes;
@@ -75,42 +78,33 @@ void OnsetStrength::take(const FrameBlock& block) {
       levels[l][b] = std::log1p(kCompression * sum[l] / (kRhythmFrame / 4.0f));
   }
   for (size_t l = 0; l < block.count; ++l) {
-    const float* hop = block.samples + l * kRhythmHop + kRhythmFrame / 2;
-    double square = 0;
-    for (size_t i = 0; i < kRhythmHop; ++i) square += static_cast<double>(hop[i]) * hop[i];
-    if (energy_.size() < kEnergyMax)
+    if (energy_.size() < kEnergyMax) {
+      const float* hop = block.samples + l * kRhythmHop + kRhythmFrame / 2;
+      double square = 0;
+      for (size_t i = 0; i < kRhythmHop; ++i) square += static_cast<double>(hop[i]) * hop[i];
       energy_.push_back(static_cast<float>(std::sqrt(square / kRhythmHop)));
-    frame(std::move(levels[l]));
+    }
+    frame(levels[l]);
   }
 }
 
-void OnsetStrength::frame(std::vector<float> levels) {
+void OnsetStrength::frame(const Levels& levels) {
+  Levels& before = before_[frames_ % kLag];
   float full = 0;
-  float low = 0;
-  if (history_.size() == kLag) {
-    const std::vector<float>& before = history_.front();
+  if (frames_ < kLag) {
+    // The very first frames compare with silence: a sound that begins at once has its onset there.
+    full = std::accumulate(levels.begin(), levels.end(), 0.0f) * (frames_ == 0 ? 0.7f : 0.3f);
+  } else {
     for (size_t b = 0; b < kBands; ++b) {
       float reference = before[b];
       if (b > 0) reference = std::max(reference, before[b - 1]);
       if (b + 1 < kBands) reference = std::max(reference, before[b + 1]);
-      const float rise = std::max(0.0f, levels[b] - reference);
-      full += rise;
-      if (b < low_bands_) low += rise;
+      full += std::max(0.0f, levels[b] - reference);
     }
-    history_.erase(history_.begin());
   }
-  history_.push_back(std::move(levels));
-  if (frames_ < kLag) {
-    // The very first frames compare with silence: a sound that begins at once has its onset there.
-    full = std::accumulate(history_.back().begin(), history_.back().end(), 0.0f) *
-           (frames_ == 0 ? 0.7f : 0.3f);
-    low = std::accumulate(history_.back().begin(),
-                          history_.back().begin() + static_cast<ptrdiff_t>(low_bands_), 0.0f) *
-          (frames_ == 0 ? 0.7f : 0.3f);
-  }
+  before = levels;
   ++frames_;
   full_.push_back(full / kBands);
-  low_.push_back(low / static_cast<float>(low_bands_));
 }
 
 std::vector<double> pick_onsets(const OnsetStrength& strength) {

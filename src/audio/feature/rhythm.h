@@ -6,6 +6,7 @@
 // "Maximum filter vibrato suppression for onset detection", DAFx 2013).
 #pragma once
 
+#include <array>
 #include <span>
 #include <vector>
 
@@ -24,24 +25,28 @@ class OnsetStrength final : public FrameSink {
   static constexpr FrameSpec kSpec{.size = kRhythmFrame, .hop = kRhythmHop};
   OnsetStrength();
   void take(const FrameBlock& block) override;
-  // Value i belongs to the time i / kRhythmFps. All bands, and those below 150 Hz (kick and bass).
+  // Value i belongs to the time i / kRhythmFps.
   const std::vector<float>& full() const { return full_; }
-  const std::vector<float>& low() const { return low_; }
   const std::vector<float>& energy() const { return energy_; }  // RMS of a hop
   static constexpr size_t kEnergyMax = 2048;  // values of energy(): the first 20 s
 
  private:
-  void frame(std::vector<float> levels);
+  static constexpr size_t kBands = 48;
+  static constexpr size_t kLag = 2;  // frames between the two spectra compared (about 20 ms)
+  using Levels = std::array<float, kBands>;  // log band energies of a frame
   struct Band {
     size_t first = 0;
     std::vector<float> weights;
   };
-  std::vector<Band> bands_;
-  size_t low_bands_ = 0;
-  std::vector<std::vector<float>> history_;  // log band energies of the last frames
+  using Bands = std::array<Band, kBands>;
+  static const Bands& bands();
+  static Bands make_bands();
+  void frame(const Levels& levels);
+
+  const Bands& bands_;
+  std::array<Levels, kLag> before_;  // a ring
   size_t frames_ = 0;
   std::vector<float> full_;
-  std::vector<float> low_;
   std::vector<float> energy_;
 };
 
