@@ -144,7 +144,30 @@ K_HIP = ["x.....x...x.....", "x.........x.....", "x..x......x.....", "x.x.......
 K_TRAP = ["x.........x.....", "x.....x.........", "x..x......x..x..", "x.....x...x.....", "x..............x", "x......x..x.....", "x.x.......x....."]
 K_DNB = ["x.........x.....", "x..x......x.....", "x.........x..x..", "x.x.......x....."]
 BREAKS = [("x.x.......xx....", "....x..g.g..x..g"), ("x.......x.x.....", "....x..x.x..x..."), ("x..x......x..x..", "....x..g.g..x..."), ("x.x...x...x.....", "....x..g....x.g.")]
+# Grooves whose first beat or beats are weak: off-beat hats and bells louder than the kick, tresillo, two-step, half-time fills.
+SYNCOPATED = [("x..x..x.x..x..x.", "....x.......x...", "..x...x...x...x."), ("x.....x....x....", "....x.......x...", "x.xxx.xxx.xxx.xx"), ("......x...x.....", "....x.......x...", "x.o.x.o.x.o.x.o."),
+              ("x..x..x...x.x...", "....x..x....x..x", "x.x.x.x.x.x.x.x."), ("x..........x..x.", "........x.......", "x.xxx.x.x.xxx.x."), ("x......x..x.....", "....x.......x..x", "..x...x...x...x."),
+              ("..x...x...x...x.", "....x.......x...", "x.x.x.x.x.x.x.x."), ("x.x...x.......x.", "....x.......x...", "x.oxx.oxx.oxx.ox"), ("x.....x.......x.", "........x.......", "x.x.xxx.x.x.xxx."), ("x..x.......x....", "....x..x.x..x...", "..x.x.x...x.x.x.")]
 K_FUNK = ["x..x..x...x..x..", "x.x....x..x.....", "x.....xx..x..x..", "x..x....x.x..x..", "x.x...x..x....x.", "x...x..x..x....."]
+
+
+def rest_drums(rng, p, bars):
+    """Lets some drums be silent for a while, as in breaks and build-ups: the pulse goes on without them."""
+    length = int(pick(rng, [1, 2, 4, 4, 8]))
+    first = int(rng.integers(0, max(1, bars - length + 1)))
+    silent = pick(rng, [None, {"kick"}, {"kick", "snare", "clap", "rim"}, {"hat_c", "hat_o", "ride", "shaker"}])
+    inside = lambda b: first <= (b - p.pickup) / p.bpb < first + length
+    p.hits = [x for x in p.hits if not (inside(x[0]) and (silent is None or x[1] in silent))]
+
+
+def late_entries(rng, p):
+    """Tracks that begin some bars later, or are silent for some."""
+    for name in list(p.tracks):
+        if rng.random() > 0.3: continue
+        bars = pick(rng, [2, 4, 4, 8]) * p.bpb
+        at = 0 if rng.random() < 0.6 else int(rng.integers(0, max(1, p.beats)))
+        kept = [n for n in p.notes if n[2] != name or not at <= n[0] - p.pickup < at + bars]
+        if len(kept) > len(p.notes) * 0.4: p.notes = kept
 
 
 def drums(rng, p, style, bars):
@@ -228,10 +251,16 @@ def drums(rng, p, style, bars):
         put("kick", "x...x...x...x..." if rng.random() < 0.6 else "x.x.....x.x....."); put("snare", "..x...x...x...x." if rng.random() < 0.4 else S_BACK[0]); put(hat, pick(rng, H_8 + H_4), 80)
     elif style == "march":
         put("kick", "x.......x......."); put("snare", pick(rng, ["x...x.x.x...x.xx", "..x...x...x...x.", "x.xxx.x.x.xxx.x."]), 75)
+    elif style == "syncopated":
+        k, s, h = pick(rng, SYNCOPATED)
+        if rng.random() < 0.5: k, s = pick(rng, SYNCOPATED)[0], pick(rng, SYNCOPATED)[1]
+        put("kick", k, add=0.02); put(pick(rng, ["snare", "clap", "rim"]), s); put(pick(rng, ["hat_c", "hat_o", "ride", "shaker"]), h if rng.random() < 0.6 else pick(rng, H_8 + H_16 + OFF8), 85)
+        if rng.random() < 0.4: put(pick(rng, ["perc", "cowbell", "tom1"]), pick(rng, ["x..x..x.", "..x...x.", "x..x..x...x.x...", "..x..x.."]), 75)
     elif style == "free":    # any pattern at all that repeats
         put("kick", random_line(rng, 0.15, 16, (0,))); put(sn, random_line(rng, 0.06, 16, pick(rng, [(4, 12), (8,), (4, 12)]))); put(hat, pick(rng, H_8 + H_16 + H_4 + OFF8), 70, drop=.05)
     if rng.random() < 0.4:
         put_pattern(rng, p, "crash", "x" + "." * (16 * 4 - 1), bars, 4, 95, skip=skip)
+    if rng.random() < 0.25: rest_drums(rng, p, bars)
     for b in fill:
         for k in range(pick(rng, [4, 8, 8, 6])):
             if rng.random() < 0.85: p.hits.append((p.pickup + b * 4 + 4 - 2 + k / 4, pick(rng, ["snare", "tom1", "tom2", "tom3"]), vel(rng, 80, 20))) if k < 8 else None
@@ -317,6 +346,28 @@ def put_chords(rng, p, h, style, synth, families=("piano", "guitar", "organ", "s
                 p.notes.append((b + j * roll, max(0.08, length), name, q, vel(rng, level + (6 if i == 0 else 0))))
 
 
+def put_riff(rng, p, h, synth):
+    """An arpeggio, a gated chord or an off-beat figure of a sequencer, over one or two bars."""
+    name = f"riff{len(p.tracks)}"
+    p.tracks[name] = instrument(rng, ["lead", "pad", "bass", "mallet", "guitar", "piano"], synth)
+    steps = p.bpb * 4 * int(pick(rng, [1, 1, 2]))
+    kind = rng.integers(5)
+    if kind == 0: line = "x" * steps
+    elif kind == 1: line = (pick(rng, ["x..x..x.", "x..x..x..x..x.x.", "x.xx.xx.", "..x...x.", "..x...x...x..xx.", ".x.x.xxx"]) * steps)[:steps]
+    elif kind == 2: line = ("x." * steps)[:steps]
+    else: line = random_line(rng, rng.uniform(0.2, 0.6), steps, (0,) if kind == 3 else ())
+    at = [i for i, c in enumerate(line) if c == "x"] or [0]
+    octave, length, chordal = int(rng.integers(2, 6)), rng.uniform(0.3, 1.2), rng.random() < 0.25
+    order = [int(rng.integers(0, 4)) for _ in range(len(at) if rng.random() < 0.5 else int(pick(rng, [3, 4, 4, 8])))]
+    level = rng.uniform(60, 95)
+    for start in range(p.pickup * 4, p.beats * 4, steps):
+        for k, i in enumerate(at):
+            b = (start + i) / 4
+            if b >= p.beats: break
+            c = h.chord(b, octave) + [h.chord(b, octave)[0] + 12]
+            for q in (c[:3] if chordal else [c[order[k % len(order)] % len(c)]]): p.notes.append((b, max(0.1, length / 4), name, q, vel(rng, level, 10)))
+
+
 def put_melody(rng, p, h, style, synth, families=("reed", "pipe", "lead", "guitar", "strings", "piano", "mallet", "brass")):
     p.tracks["melody"] = instrument(rng, list(families), synth)
     steps = 3 if p.ts == "6/8" else 2 if p.bpb == 3 or p.bpm > 130 else 4
@@ -340,7 +391,7 @@ def put_melody(rng, p, h, style, synth, families=("reed", "pipe", "lead", "guita
 STYLES = {  # weight, tempo range
     "rock": (5, 90, 185), "pop": (6, 75, 135), "indie": (3, 95, 170), "ballad_drums": (3, 55, 90), "fourfloor": (4, 112, 138), "house": (3, 115, 130), "techno": (3, 122, 150), "disco": (2, 105, 130), "edm": (4, 100, 200),
     "boombap": (5, 76, 100), "hiphop": (5, 68, 105), "trap": (4, 125, 165), "halftime": (3, 58, 82), "dnb": (5, 158, 184), "breaks": (4, 105, 178), "funk": (5, 84, 122), "reggae": (5, 66, 100), "swing": (5, 95, 240),
-    "shuffle": (3, 80, 150), "latin": (3, 84, 130), "reggaeton": (2, 84, 106), "punk": (2, 150, 215), "march": (1, 95, 130), "free": (3, 70, 180), "waltz": (7, 80, 200), "six8": (8, 45, 115), "ballad": (7, 50, 95), "drift": (4, 65, 140),
+    "shuffle": (3, 80, 150), "latin": (3, 84, 130), "reggaeton": (2, 84, 106), "punk": (2, 150, 215), "march": (1, 95, 130), "free": (3, 70, 180), "syncopated": (9, 70, 175), "electro": (6, 84, 175), "waltz": (7, 80, 200), "six8": (8, 45, 115), "ballad": (7, 50, 95), "drift": (4, 65, 140),
     "chorale": (13, 60, 120), "fiddle": (16, 80, 140), "solo": (6, 60, 150), "loop": (12, 70, 180), "loop_tonal": (4, 80, 180)}
 
 
@@ -354,8 +405,9 @@ def compose(rng, style=None, seconds=24.0):
         w = np.array([STYLES[s][0] for s in names], float)
         style = names[rng.choice(len(names), p=w / w.sum())]
     if style == "click": return click(rng, seconds)
-    if style == "chorale": return chorale(rng, seconds)
-    if style == "fiddle": return fiddle(rng, seconds)
+    if style in ("chorale", "fiddle"):
+        import compose_scores
+        return getattr(compose_scores, style)(rng, seconds)
     lo, hi = STYLES[style][1:]
     bpm = float(rng.uniform(lo, hi)) if rng.random() < 0.5 else float(rng.integers(lo, hi + 1))
     ts, bpb = ("3/4", 3) if style == "waltz" else ("6/8", 2) if style == "six8" else ("4/4", 4)
@@ -364,7 +416,7 @@ def compose(rng, style=None, seconds=24.0):
     loop = style.startswith("loop")
     if loop:
         bars = int(rng.choice([1, 1, 2, 2, 4, 8]))
-        base = pick(rng, ["rock", "fourfloor", "techno", "boombap", "hiphop", "trap", "dnb", "breaks", "breaks", "funk", "reggae", "latin", "reggaeton", "free", "edm", "house"])
+        base = pick(rng, ["rock", "fourfloor", "techno", "boombap", "hiphop", "trap", "dnb", "breaks", "breaks", "funk", "reggae", "latin", "reggaeton", "free", "edm", "house", "syncopated"])
         if style == "loop": lo, hi = STYLES[base][1:]; bpm = float(rng.uniform(lo, hi)) if rng.random() < 0.3 else float(rng.integers(lo, hi + 1))
         beats = bars * bpb
     else:
@@ -373,15 +425,15 @@ def compose(rng, style=None, seconds=24.0):
     choose_key(rng, p)
     human = rng.random() < 0.5 and not loop
     p.jitter_s = rng.uniform(0.002, 0.014) if human else 0.0
-    if loop or style in ("techno", "house", "edm", "trap", "fourfloor", "dnb"): rhythm_map(rng, p, drift=0)
+    if loop or style in ("techno", "house", "edm", "trap", "fourfloor", "dnb", "electro"): rhythm_map(rng, p, drift=0)
     elif style == "drift": rhythm_map(rng, p, drift=rng.uniform(0.02, 0.07))
     elif style in ("ballad", "solo"): rhythm_map(rng, p, drift=rng.choice([0, 0.01, 0.02, 0.03]), rit=rng.random() < 0.2)
     else: rhythm_map(rng, p)
-    if style in ("hiphop", "boombap", "funk", "halftime", "breaks", "pop", "reggae") and rng.random() < 0.4: p.swing, p.swing_unit = rng.uniform(0.5, 0.64), 0.5
+    if style in ("hiphop", "boombap", "funk", "halftime", "breaks", "pop", "reggae", "syncopated") and rng.random() < 0.4: p.swing, p.swing_unit = rng.uniform(0.5, 0.64), 0.5
     elif style in ("rock", "pop", "reggae", "ballad_drums", "drift") and rng.random() < 0.12: p.swing, p.swing_unit = rng.uniform(0.55, 0.67), 1.0
     bars = beats // bpb
     h = Harmony(rng, p, per_bar=pick(rng, [1, 1, 1, 2, 0.5]))
-    synth = {"edm": .6, "techno": .7, "house": .5, "trap": .5, "dnb": .5, "loop": .6, "loop_tonal": .5, "fourfloor": .5, "hiphop": .3, "boombap": .3, "halftime": .5, "breaks": .4}.get(style, 0.05)
+    synth = {"edm": .6, "techno": .7, "house": .5, "trap": .5, "dnb": .5, "loop": .6, "loop_tonal": .5, "fourfloor": .5, "hiphop": .3, "boombap": .3, "halftime": .5, "breaks": .4, "syncopated": .4, "electro": .85}.get(style, 0.05)
     if style == "loop":
         drums(rng, p, base, bars)
         p.has_key = False
@@ -404,14 +456,18 @@ def compose(rng, style=None, seconds=24.0):
         return p
     drumless = style in ("ballad", "drift") and rng.random() < 0.8 or style in ("waltz", "six8") and rng.random() < 0.4 or rng.random() < 0.04
     if not drumless:
-        drums(rng, p, style if style not in ("ballad", "drift") else "ballad_drums", bars)
-    alone = style in ("fourfloor", "boombap", "trap", "dnb", "breaks", "halftime", "hiphop", "rock", "funk", "latin", "techno", "free") and rng.random() < 0.12
+        groove = pick(rng, ["edm", "techno", "breaks", "syncopated", "trap", "halftime", "dnb", "house", "free"]) if style == "electro" else style
+        drums(rng, p, groove if style not in ("ballad", "drift") else "ballad_drums", bars)
+    alone = style in ("fourfloor", "boombap", "trap", "dnb", "breaks", "halftime", "hiphop", "rock", "funk", "latin", "techno", "free", "syncopated") and rng.random() < 0.12
     if alone and not drumless:
         p.has_key = False
         return p
+    if style == "electro":
+        for _ in range(int(rng.integers(1, 4))): put_riff(rng, p, h, synth)
     if rng.random() < 0.88: put_bass(rng, p, h, style, synth)
     for _ in range(int(rng.choice([1, 1, 1, 2, 2]))): put_chords(rng, p, h, style, synth)
     if rng.random() < 0.55: put_melody(rng, p, h, style, synth)
+    if rng.random() < 0.35: late_entries(rng, p)
     return p
 
 
@@ -426,124 +482,4 @@ def click(rng, seconds):
     for b in range(p.beats):
         first = b % p.bpb == 0 and accent
         p.hits.append((b, high if first else low, 100 if first else 75))
-    return p
-
-
-def chorale(rng, seconds):
-    """Four voices in quarters with passing eighths, phrases that end on held notes, pick-ups."""
-    ts, bpb = ("3/4", 3) if rng.random() < 0.12 else ("4/4", 4)
-    bpm = float(rng.uniform(60, 120))
-    beats = int(np.ceil(seconds / 60 * bpm)) + bpb
-    pickup = int(rng.choice([0, 1, 1])) if bpb == 4 else int(rng.choice([0, 0, 1, 2]))
-    p = Piece("chorale", ts, bpb, bpm, 0, False, beats, pickup=pickup)
-    choose_key(rng, p)
-    scale = HARMONIC if p.minor else MAJOR
-    phrase = 2 * bpb if rng.random() < 0.85 else 3 * bpb
-    ends = [b for b in range(beats) if (b - pickup) % phrase == (phrase - 1 - (1 if pickup == 1 else 0)) % phrase]
-    fermatas = [b for b in ends] if rng.random() < 0.25 else []
-    rhythm_map(rng, p, drift=rng.choice([0, 0.01, 0.03]), fermatas=fermatas)
-    p.jitter_s = rng.choice([0, 0.004, 0.012])
-    fam = pick(rng, ["choir", "organ", "strings", "strings", "piano", "brass", "reed", "pad"])
-    one = instrument(rng, [fam])
-    for v in "SATB": p.tracks[v] = one if rng.random() < 0.85 else instrument(rng, [fam])
-    func = {0: [3, 4, 5, 1, 4, 0], 1: [4, 4, 0], 2: [5, 3], 3: [4, 0, 1, 4], 4: [0, 0, 5, 4, 0], 5: [1, 3, 4, 2], 6: [0, 0]}
-    center = p.tonic
-    d, prev = 0, [72, 67, 64, 48]
-    lo, hi = [60, 55, 48, 40], [79, 74, 69, 62]
-    moved = 0
-    shift = 0
-    for b in range(beats):
-        if b in ends: d = 0 if rng.random() < 0.6 else 4
-        elif b == 0: d = pick(rng, [0, 0, 4])
-        else: d = int(pick(rng, func[d]))
-        if b > 0 and (b - 1) in ends and rng.random() < 0.5 and not moved: shift, moved = int(pick(rng, [7, 5, 7, 3 if p.minor else 9])), 2
-        elif b > 0 and (b - 1) in ends and moved: moved -= 1; shift = 0 if moved == 0 else shift
-        sc = scale if not (d == 2 and p.minor) else MINOR
-        pcs = [(center + shift + sc[(d + 2 * k) % 7]) % 12 for k in range(3)]
-        if d == 4 and rng.random() < 0.3: pcs.append((center + shift + sc[3]) % 12)
-        chord = []
-        for v in range(4):
-            allowed = [q for q in range(lo[v], hi[v] + 1) if q % 12 in (pcs[:2] if v == 3 and rng.random() < .8 else pcs)]
-            near = sorted(allowed, key=lambda q: abs(q - prev[v]) + rng.random() * 3 + (6 if v == 0 and q == prev[v] else 0) - (4 if v == 3 and q % 12 == pcs[0] else 0))
-            chord.append(near[0])
-        held = b in ends
-        for v, name in enumerate("SATB"):
-            nxt = None
-            if not held and rng.random() < (0.22 if v in (0, 2) else 0.3 if v == 3 else 0.2):     # a passing eighth
-                up = [q for q in range(chord[v] - 3, chord[v] + 4) if (q - center - shift) % 12 in scale and q != chord[v]]
-                if up: nxt = pick(rng, up)
-            tie = b > 0 and v in (1, 2, 3) and chord[v] == prev[v] and rng.random() < 0.25
-            ln = 0.97 if not held else 0.99
-            base = 78 if v else 86
-            if nxt is None:
-                if tie and p.notes:
-                    for i in range(len(p.notes) - 1, max(-1, len(p.notes) - 12), -1):
-                        if p.notes[i][2] == name: n = p.notes[i]; p.notes[i] = (n[0], b + ln - n[0], *n[2:]); break
-                else: p.notes.append((b, ln, name, chord[v], vel(rng, base, 8)))
-            else:
-                p.notes.append((b, 0.48, name, chord[v], vel(rng, base, 8)))
-                p.notes.append((b + 0.5, 0.48, name, nxt, vel(rng, base - 4, 8)))
-        prev = chord
-        if held and rng.random() < 0.5 and b + 1 < beats and (b + 1 - pickup) % bpb != 0:    # a held half note: no attack on the next beat
-            for v in "SATB":
-                for i in range(len(p.notes) - 1, -1, -1):
-                    if p.notes[i][2] == v: n = p.notes[i]; p.notes[i] = (n[0], n[1] + 1, *n[2:]); break
-            p.__dict__.setdefault("rests", set()).add(b + 1)
-    rests = p.__dict__.get("rests", set())
-    p.notes = [n for n in p.notes if not any(r <= n[0] < r + 1 for r in rests)]
-    return p
-
-
-def fiddle(rng, seconds):
-    """A tune for one instrument: runs of sixteenths (eighths) over simple chords, phrases of eight bars, pick-ups."""
-    kind = pick(rng, ["2/4", "2/4", "2/4", "2/2", "2/2", "6/8", "6/8", "4/4", "3/4"])
-    bpb = {"2/4": 2, "2/2": 2, "6/8": 2, "4/4": 4, "3/4": 3}[kind]
-    steps = {"2/4": 4, "2/2": 4, "6/8": 3, "4/4": 2, "3/4": 2}[kind]
-    bpm = float(rng.uniform(*{"2/4": (95, 140), "2/2": (82, 125), "6/8": (88, 140), "4/4": (120, 220), "3/4": (100, 190)}[kind]))
-    beats = int(np.ceil(seconds / 60 * bpm / bpb)) * bpb + bpb
-    p = Piece("fiddle", kind, bpb, bpm, 0, False, beats, pickup=0)
-    p.tonic, p.minor = int(pick(rng, [2, 7, 9, 0, 5, 10, 4, 2, 7, 9, int(rng.integers(12))])), bool(rng.random() < 0.25)
-    lead = pick(rng, [0, 0, 1, 2]) if kind != "6/8" else pick(rng, [0, 1, 0])   # steps of pick-up
-    p.pickup = 1 if lead else 0
-    rhythm_map(rng, p, drift=rng.choice([0, 0, 0.006, 0.015]))
-    p.jitter_s = rng.choice([0, 0.003, 0.008])
-    if kind in ("2/2", "4/4") and rng.random() < 0.4: p.swing, p.swing_unit = rng.uniform(0.55, 0.67), 0.5 if kind == "2/2" else 1.0
-    p.tracks["melody"] = instrument(rng, ["folk", "folk", "strings", "pipe", "piano"])
-    h = Harmony(rng, p, per_bar=pick(rng, [1, 1, 2, 0.5]), plain=True)
-    h.scale = (MAJOR if rng.random() < .85 else MIXO) if not p.minor else pick(rng, [MINOR, DORIAN, DORIAN])
-    bars = (beats - p.pickup) // bpb
-    n = steps * bpb
-    fast = rng.uniform(0.55, 1.0)
-    bar_store = []
-    pos = int(rng.integers(4, 11))
-    for b in range(8):
-        seq, i = [], 0
-        while i < n:
-            if i % steps == 0 and rng.random() > fast: ln = steps if rng.random() < .4 and steps < 4 or b % 4 == 3 and i >= n - steps else max(2, steps // 2)
-            elif steps == 3 and i % 3 == 0 and rng.random() < 0.3: ln = 2
-            elif steps == 4 and i % 2 == 0 and rng.random() < 0.25: ln = 2
-            elif rng.random() < 0.03 and steps == 4: ln = 3 if i % 4 == 0 else 1
-            else: ln = 1
-            ln = min(ln, n - i)
-            move = pick(rng, [-1, 1, 1, -1, 2, -2, 0, 3, -3, 4, -4])
-            pos = int(np.clip(pos + move, 0, 14))
-            if i % steps == 0:
-                want = [0, 2, 4]
-                deg = h.prog[int(b * h.per_bar + i / n * h.per_bar + 1e-6) % len(h.prog)]
-                pos = min(range(0, 15), key=lambda x: abs(x - pos) + (0 if (x - deg) % 7 in want else 2) + rng.random())
-            if b in (7,) and i + ln >= n: pos = 7 if rng.random() < .8 else 0
-            seq.append((i / steps, ln / steps, pos)); i += ln
-        bar_store.append(seq)
-    form = pick(rng, [[0, 1, 2, 3, 0, 1, 4, 7], [0, 1, 0, 3, 0, 1, 6, 7], [0, 1, 2, 3, 4, 5, 6, 7]])
-    octave = int(pick(rng, [4, 4, 5, 4]))
-    legato = rng.uniform(0.5, 1.0)
-    accent = rng.uniform(0, 18)
-    for bar in range(bars):
-        for at, ln, ps in bar_store[form[bar % 8]]:
-            b = p.pickup + bar * bpb + at
-            p.notes.append((b, ln * legato, "melody", h.pitch(ps, octave), vel(rng, 80 + (accent if at % 1 == 0 else 0) + (accent * .5 if at == 0 else 0), 10)))
-    for k in range(lead):
-        p.notes.append((p.pickup - (lead - k) / steps, 1 / steps * legato, "melody", h.pitch(int(np.clip(6 + k, 0, 14)), octave), vel(rng, 78)))
-    if rng.random() < 0.3:
-        put_chords(rng, p, h, "folk", 0, ["guitar", "piano", "organ"])
     return p

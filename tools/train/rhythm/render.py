@@ -201,7 +201,8 @@ class Renderer:
         dgain = 10 ** (rng.uniform(-8, 3) / 20)
         if gm_drums: programs[9] = int(rng.choice(GM_KITS))
         names = {d: int(rng.choice(GM_DRUM[d])) for _, d, _ in p.hits}
-        gains = {d: 10 ** (rng.uniform(-5, 2) / 20) for d in names}
+        spread = (-5, 2) if rng.random() < 0.6 else (-14, 4)      # some mixes hide the kick or let a hat stand out
+        gains = {d: 10 ** (rng.uniform(*spread) / 20) for d in names}
         for b, d, v in p.hits:
             t = max(0.0, float(p.time(b)) + lead + offs["drums"] + (rng.normal() * p.jitter_s * .6 if p.jitter_s else 0))
             if t >= length - .01: continue

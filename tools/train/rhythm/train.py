@@ -1,4 +1,4 @@
-"""Trains the rhythm network on what make_data.py wrote and writes its weights and test values.
+"""Trains the rhythm network on what make_data.py wrote and writes its weights.
 
   train.py DATA OUT.npz --minutes 30 [--init OLD.npz]
 
@@ -8,7 +8,7 @@ should; pieces that appear in DATA meanwhile join in. export.py makes the engine
 import argparse, functools, glob, os, time
 import jax, jax.numpy as jnp, numpy as np, optax
 
-INPUTS, HIDDEN, WIDTH, POOL = 128, 48, 32, 64
+INPUTS, HIDDEN, WIDTH, POOL = 128, 64, 48, 64
 DILATIONS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 FPS = 22050 / 440
 TEMPI = 40 * np.exp(0.03 * np.arange(62))
@@ -31,6 +31,23 @@ def init(key):
     p["tempo_w"], p["tempo_b"] = dense(POOL, len(TEMPI), 0.5), jnp.zeros(len(TEMPI))
     p["meter_w"], p["meter_b"] = dense(POOL, METERS, 0.5), jnp.zeros(METERS)
     return p
+
+
+def widen(old, key):
+    """Weights of a narrower network, put into one of today's widths that answers the same at first."""
+    new = init(key)
+    for name, w in new.items():
+        if name not in old or old[name].shape == w.shape:
+            new[name] = jnp.asarray(old.get(name, w)); continue
+        v = old[name]
+        taps = {"in_w": 1, "mid_w": 3}.get(name, 3 if name[0] == "a" and name.endswith("_w") else 1)
+        if v.ndim == 1: new[name] = jnp.zeros(w.shape).at[:len(v)].set(v); continue
+        if name[0] == "b" and name.endswith("_w"): w = w * 0.3
+        i, o = v.shape[0] // taps, v.shape[1]
+        w, v = w.reshape(taps, -1, w.shape[1]), v.reshape(taps, i, o)
+        w = w.at[:, i:].set(0).at[:, :i, :o].set(v)      # what comes from new units counts for nothing yet
+        new[name] = w.reshape(-1, w.shape[2])
+    return new
 
 
 def shifted(x, d):
@@ -107,12 +124,34 @@ def targets(item, n):
     return y
 
 
+def altered(rng, item):
+    """A piece played faster or slower, higher or lower, by moving its rows and bands: (rows, item with its times)."""
+    x = item["x"].astype(np.float32)
+    if rng.random() < 0.4:
+        ratio = np.exp(rng.uniform(-0.16, 0.16))
+        at = np.arange(0, len(x) - 1, ratio)
+        i = at.astype(int); f = (at - i)[:, None].astype(np.float32)
+        x = x[i] * (1 - f) + x[i + 1] * f
+        item = {**item, "tempo": item["tempo"] * ratio, **{k: item[k] / ratio for k in ("beats", "downbeats", "onsets")}}
+    if rng.random() < 0.5:
+        k = int(rng.integers(-5, 6))
+        notes = np.full_like(x[:, 80:], -1.0)
+        if k >= 0: notes[:, k:] = x[:, 80:128 - k]
+        else: notes[:, :k] = x[:, 80 - k:]
+        x = np.concatenate([x[:, :80], notes], 1)
+    if rng.random() < 0.2:      # a band is missing
+        lo, width = int(rng.integers(0, 40)), int(rng.integers(2, 12))
+        x = x.copy(); x[:, lo:min(40, lo + width)] = -1; x[:, 40 + lo:40 + min(40, lo + width)] = -1
+    return x, item
+
+
 def make_batch(rng, store, names, train=True):
     b = len(names)
     out = dict(x=np.zeros((b, CROP, INPUTS), np.float32), mask=np.zeros((b, CROP), np.float32), y=np.zeros((b, CROP, 4), np.float32), tempo=np.zeros((b, len(TEMPI)), np.float32), meter=np.zeros((b, METERS), np.float32), has_meter=np.zeros(b, np.float32))
     for k, name in enumerate(names):
         item = store.items[name]
-        x = item["x"].astype(np.float32); y = targets(item, len(x))
+        x, item = altered(rng, item) if train else (item["x"].astype(np.float32), item)
+        y = targets(item, len(x))
         n = min(len(x), CROP)
         if train and not item["loop"] and rng.random() < 0.25: n = min(n, int(rng.integers(250, CROP)))
         at = int(rng.integers(0, len(x) - n + 1)) if train else 0
@@ -183,7 +222,7 @@ def main():
     train, val = store.scan()
     rng = np.random.default_rng(1)
     p = init(jax.random.PRNGKey(0))
-    if a.init: p = {k: jnp.asarray(v) for k, v in np.load(a.init).items()}
+    if a.init: p = widen(dict(np.load(a.init)), jax.random.PRNGKey(1))
     opt = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.99), optax.add_decayed_weights(1e-3))
     state = opt.init(p); mean = p
 
@@ -199,7 +238,7 @@ def main():
     while True:
         done = (time.time() - t0) / 60 / a.minutes
         if done >= 1: break
-        order = [train[i] for i in rng.permutation(len(train))]
+        order = [train[i] for i in rng.permutation(len(train))[:1200]]
         for s in range(0, len(order) - 3, 4):
             done = (time.time() - t0) / 60 / a.minutes
             if done >= 1: break
