@@ -251,7 +251,8 @@ void compare(const std::vector<Chroma>& chroma, std::vector<Row>& rows) {
 BarOpinion hear_bars(const RhythmActivity& activity, std::span<const double> beats_s) {
   BarOpinion opinion;
   opinion.meter.fill(-std::log(static_cast<double>(kMeters)));
-  opinion.pace = {0, -8, -8};
+  opinion.pace.fill(-8);
+  opinion.pace[0] = 0;
   const Bands bands(activity);
   const double end_s = static_cast<double>(bands.frames()) / kRhythmBandsFps;
   size_t n = beats_s.size();

@@ -5,7 +5,7 @@
 
 // clang-format off
 namespace samplemind::audio {
-inline constexpr std::array<float, 26> kTestBars{-6.44037f, 4.40485f, -6.97666f, 6.01332f, -7.25137f, 4.77038f, -8.03860f, 7.07436f, -8.14855f, 5.87961f, -7.04538f, 5.54351f, -6.69902f, 4.20457f, -7.03431f, 5.58504f, -8.35273f, 5.68187f, -8.94562f, 7.32852f, -9.56848f, 5.98392f, -8.42254f, 6.99546f, -8.36822f, 5.43947f};
-inline constexpr std::array<float, 5> kTestBarMeter{-15.07766f, -9.53812f, -25.30584f, -15.46338f, -0.00007f};
-inline constexpr std::array<float, 3> kTestPace{-0.14160f, -7.29511f, -2.02989f};
+inline constexpr std::array<float, 26> kTestBars{5.44437f, 2.97407f, 5.24746f, 0.54593f, 5.49646f, 2.38159f, 5.27916f, 0.33086f, 5.30399f, 2.33133f, 4.98865f, 0.48752f, 5.04663f, 1.59138f, 4.75668f, -0.24682f, 5.08462f, 2.44035f, 5.10620f, 0.45585f, 5.12600f, 1.91033f, 5.11258f, 0.27133f, 5.41570f, 2.33424f};
+inline constexpr std::array<float, 5> kTestBarMeter{-12.34550f, -13.40114f, -22.62577f, -12.29394f, -0.00001f};
+inline constexpr std::array<float, 5> kTestPace{-0.09453f, -5.56637f, -3.24917f, -3.04563f, -19.22888f};
 }  // namespace samplemind::audio

@@ -300,43 +300,66 @@ struct PacedBeats {
   BarOpinion opinion;
 };
 
-// The beats as they are, every second of them or twice as many: the network that sees them as beats
-// weighs each, the frame network its tempo. It is asked about the other sequences only when it
-// doubts the first.
+// Where a beat would be `at` beats after the first: between two beats, or as far beyond the ends.
+double beat_time(const std::vector<double>& beats, double at) {
+  const auto last = static_cast<double>(beats.size() - 2);
+  const auto i = static_cast<size_t>(std::clamp(std::floor(at), 0.0, last));
+  return beats[i] + (at - static_cast<double>(i)) * (beats[i + 1] - beats[i]);
+}
+
+// Every `step` beats from `first` on; what would lie less than a tenth of a beat outside the sound
+// counts as its edge.
+std::vector<double> every(const std::vector<double>& beats, double first, double step,
+                          double duration_s) {
+  std::vector<double> times;
+  const double slack = 0.1 * (beats[1] - beats[0]);
+  for (double at = first; at < static_cast<double>(beats.size()) - 0.25; at += step) {
+    const double t = beat_time(beats, at);
+    if (t < -slack) continue;
+    if (t >= duration_s) break;
+    times.push_back(std::max(0.0, t));
+  }
+  return times;
+}
+
+// The beats as they are, every second of them, twice as many, those between or two for three: the
+// network that sees them as beats weighs each, the frame network its tempo. It is asked about the
+// other sequences only when it doubts the first.
 PacedBeats settle_pace(const RhythmActivity& activity, const RhythmBalance& balance,
-                       std::vector<double> beats) {
+                       std::vector<double> beats, double duration_s) {
   constexpr double kSure = 0.97;
   constexpr size_t kFewest = 6;
+  struct Other {
+    Pace pace;
+    double first, step;  // in beats of the sequence found
+  };
+  constexpr std::array<Other, 7> kOthers{{{Pace::kDouble, 0, 2},
+                                          {Pace::kDouble, 1, 2},
+                                          {Pace::kHalf, 0, 0.5},
+                                          {Pace::kOff, -0.5, 1},
+                                          {Pace::kThree, 0, 1.5},
+                                          {Pace::kThree, -0.5, 1.5},
+                                          {Pace::kThree, -1, 1.5}}};
   PacedBeats best{std::move(beats), {}};
   best.opinion = hear_bars(activity, best.beats_s);
   const std::array<double, kPaces> pace = best.opinion.pace;
   if (best.beats_s.size() < kFewest || pace[0] > std::log(kSure)) return best;
   const std::vector<double> found = best.beats_s;
   const double bpm = 60 / seconds_a_beat(found);
-  const auto value = [&](Pace p, double ratio, const BarOpinion& o) {
+  const auto value = [&](Pace p, double step, const BarOpinion& o) {
     return pace[static_cast<size_t>(p)] + o.pace[0] +
-           balance.pace_tempo * tempo_log_probability(activity, bpm * ratio);
+           balance.pace_tempo * tempo_log_probability(activity, bpm / step);
   };
   double best_value = value(Pace::kRight, 1, best.opinion);
-  const auto consider = [&](Pace p, double ratio, std::vector<double> times) {
-    if (bpm * ratio < 40 || bpm * ratio > 240) return;
+  for (const Other& o : kOthers) {
+    if (bpm / o.step < 40 || bpm / o.step > 240) continue;
+    std::vector<double> times = every(found, o.first, o.step, duration_s);
     BarOpinion opinion = hear_bars(activity, times);
-    const double v = value(p, ratio, opinion) - balance.pace_change;
-    if (v <= best_value) return;
+    const double v = value(o.pace, o.step, opinion) - balance.pace_change;
+    if (v <= best_value) continue;
     best_value = v;
     best = {std::move(times), std::move(opinion)};
-  };
-  for (size_t first = 0; first < 2; ++first) {
-    std::vector<double> half;
-    for (size_t i = first; i < found.size(); i += 2) half.push_back(found[i]);
-    consider(Pace::kDouble, 0.5, std::move(half));
   }
-  std::vector<double> twice;
-  for (size_t i = 0; i < found.size(); ++i) {
-    if (i > 0) twice.push_back((found[i - 1] + found[i]) / 2);
-    twice.push_back(found[i]);
-  }
-  consider(Pace::kHalf, 2, std::move(twice));
   return best;
 }
 
@@ -401,6 +424,7 @@ void name_alternatives(const RhythmActivity& activity, const BarOpinion& opinion
     const double mass = bpm < 39 || bpm > 255 ? 0 : tempo_mass(activity, bpm);
     const double pace = ratio == 0.5 ? std::exp(opinion.pace[1])
                         : ratio == 2 ? std::exp(opinion.pace[2])
+                        : ratio < 1  ? std::exp(opinion.pace[4])
                                      : 0;
     rhythm.alternatives.push_back({bpm, left * (mass + pace) / 2});
   }
@@ -434,7 +458,7 @@ std::optional<Rhythm> find_rhythm(const RhythmActivity& activity, double duratio
     paced.opinion = hear_bars(activity, pulse);
     paced.beats_s = std::move(pulse);
   } else {
-    paced = settle_pace(activity, balance, std::move(rhythm.beats_s));
+    paced = settle_pace(activity, balance, std::move(rhythm.beats_s), duration_s);
   }
   rhythm.beats_s = std::move(paced.beats_s);
   if (rhythm.beats_s.size() < 3 && !loop) return std::nullopt;

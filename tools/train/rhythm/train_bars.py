@@ -3,7 +3,8 @@
   train_bars.py DATA W.npz OUT.bin [--minutes 4] [--test TEST_VALUES.h]
 
 W.npz: the frame network of train.py, whose answers are part of the input. Each piece is seen with its true beats, with
-beats twice as fast and with every second beat; the first teaches where bars begin, all of them what the right pace is.
+beats twice as fast, with every second beat, with those between and with three for two; the first teaches where bars
+begin, all of them what the right pace is.
 Every twelfth piece is held back and only measured. Minutes are of CPU time, so that a busy machine trains as long.
 """
 import argparse, glob, os, struct, time
@@ -13,7 +14,7 @@ from bars import FPS, INPUTS, bar_features, reduce
 
 WIDTH, CROP = 48, 96
 DILATIONS = [1, 2, 4, 8, 16]
-PACES = 3
+PACES = 5
 BEATS_A_BAR = {0: 2, 1: 2, 2: 3, 3: 4, 4: 2}
 
 
@@ -67,11 +68,13 @@ def sequences(data, frame_net):
             times = np.sort(np.maximum(times + rng.normal(size=len(times)) * 0.006, 0))
             items.append(dict(x=bar_features(bands, logits, times), first=flags, ts=ts, pace=pace, loop=loop, held=number % 12 == 0 and number < 500000))
         add(b, first, 0)
-        doubled = np.empty(2 * len(b) - 1)
-        doubled[0::2], doubled[1::2] = b, (b[:-1] + b[1:]) / 2
-        if np.median(np.diff(doubled)) > 60 / 270: add(doubled, np.zeros(len(doubled), bool), 1)
+        between = lambda first, step: np.interp(np.arange(first, len(b) - 1 + 1e-9, step), np.arange(len(b)), b)
+        gap, none = np.median(np.diff(b)), lambda t: np.zeros(len(t), bool)
+        if gap / 2 > 60 / 270: t = between(0, 0.5); add(t, none(t), 1)
         for o in (0, 1):
-            if len(b) >= 8 and np.median(np.diff(b[o::2])) < 60 / 35: add(b[o::2], first[o::2], 2)
+            if len(b) >= 8 and gap * 2 < 60 / 35: add(b[o::2], first[o::2], 2)
+        add(between(0.5, 1), first[:-1], 3)
+        if gap * 2 / 3 > 60 / 250: t = between(rng.integers(0, 2) / 3, 2 / 3); add(t, none(t), 4)
     return items
 
 
@@ -162,7 +165,7 @@ def main():
         p = jax.tree.map(lambda v, d: v - rate * d, p, u)
         return p, jax.tree.map(lambda m, v: decay * m + (1 - decay) * v, average, p), state, loss
     run = jax.jit(forward)
-    weight = np.array([(1.6, 0.8, 0.4)[i["pace"]] for i in items])
+    weight = np.array([(1.6, 0.8, 0.4, 0.8, 1.2 if i["ts"] == 4 else 0.3)[i["pace"]] for i in items])
     weight /= weight.sum()
     begun, n, last = time.process_time(), 0, 0
     while (done := (time.process_time() - begun) / 60 / a.minutes) < 1:
