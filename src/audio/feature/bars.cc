@@ -47,22 +47,13 @@ Layer read_layer(WeightReader& r, size_t inputs, size_t outputs) {
   return l;
 }
 
-struct Weights {
-  Row mean{}, scale{};
-  std::vector<size_t> dilations;
+struct Network {
   Layer in, head, pool, meter, pace;
   std::vector<Layer> wide, narrow;
 
-  Weights() {
-    WeightReader r(kBarsWeights, "SMB1");
-    SM_ASSERT(r.u16() == kInputs);
-    SM_ASSERT(r.u16() == kWidth);
-    dilations.resize(r.u16());
-    for (size_t& d : dilations) d = r.u16();
-    for (float& v : mean) v = r.half();
-    for (float& v : scale) v = r.half();
+  Network(WeightReader& r, size_t blocks) {
     in = read_layer(r, 3 * kInputs, kWidth);
-    for (size_t i = 0; i < dilations.size(); ++i) {
+    for (size_t i = 0; i < blocks; ++i) {
       wide.push_back(read_layer(r, 3 * kWidth, kWidth));
       narrow.push_back(read_layer(r, kWidth, kWidth));
     }
@@ -70,6 +61,26 @@ struct Weights {
     pool = read_layer(r, kWidth, kWidth);
     meter = read_layer(r, kWidth, kMeters);
     pace = read_layer(r, kWidth, kPaces);
+  }
+};
+
+// Some networks trained from different starts: their answers are averaged.
+struct Weights {
+  Row mean{}, scale{};
+  std::vector<size_t> dilations;
+  std::vector<Network> networks;
+
+  Weights() {
+    WeightReader r(kBarsWeights, "SMB2");
+    SM_ASSERT(r.u16() == kInputs);
+    SM_ASSERT(r.u16() == kWidth);
+    const size_t count = r.u16();
+    SM_ASSERT(count > 0);
+    dilations.resize(r.u16());
+    for (size_t& d : dilations) d = r.u16();
+    for (float& v : mean) v = r.half();
+    for (float& v : scale) v = r.half();
+    for (size_t i = 0; i < count; ++i) networks.emplace_back(r, dilations.size());
     SM_ASSERT(r.done());
   }
   static const Weights& get() {
@@ -246,6 +257,35 @@ void compare(const std::vector<Chroma>& chroma, std::vector<Row>& rows) {
   }
 }
 
+// Adds one network's share of the mean answer.
+void add_answer(const Network& network, const Weights& w, const std::vector<Row>& rows,
+                BarOpinion& opinion) {
+  const size_t n = rows.size();
+  const float share = 1 / static_cast<float>(w.networks.size());
+  std::vector<State> state = convolve(network.in, rows, 1);
+  for (size_t k = 0; k < w.dilations.size(); ++k) {
+    const std::vector<State> wide = convolve(network.wide[k], state, w.dilations[k]);
+    for (size_t t = 0; t < n; ++t) {
+      State add = biased(network.narrow[k]);
+      add_product(network.narrow[k], 0, wide[t], add);
+      for (size_t i = 0; i < kWidth; ++i) state[t][i] += add[i];
+    }
+  }
+  State pooled{};
+  for (size_t t = 0; t < n; ++t) {
+    float odds = network.head.bias[0];
+    for (size_t i = 0; i < kWidth; ++i) odds += state[t][i] * network.head.weights[i];
+    opinion.first[t] += share * odds;
+    State p = biased(network.pool);
+    add_product(network.pool, 0, state[t], p);
+    for (size_t i = 0; i < kWidth; ++i) pooled[i] += std::max(0.0f, p[i]) / static_cast<float>(n);
+  }
+  const auto meter = log_softmax<kMeters>(network.meter, pooled);
+  const auto pace = log_softmax<kPaces>(network.pace, pooled);
+  for (size_t i = 0; i < kMeters; ++i) opinion.meter[i] += share * meter[i];
+  for (size_t i = 0; i < kPaces; ++i) opinion.pace[i] += share * pace[i];
+}
+
 }  // namespace
 
 BarOpinion hear_bars(const RhythmActivity& activity, std::span<const double> beats_s) {
@@ -274,26 +314,10 @@ BarOpinion hear_bars(const RhythmActivity& activity, std::span<const double> bea
   for (Row& row : rows)
     for (size_t i = 0; i < kInputs; ++i) row[i] = (row[i] - w.mean[i]) * w.scale[i];
 
-  std::vector<State> state = convolve(w.in, rows, 1);
-  for (size_t k = 0; k < w.dilations.size(); ++k) {
-    const std::vector<State> wide = convolve(w.wide[k], state, w.dilations[k]);
-    for (size_t t = 0; t < n; ++t) {
-      State add = biased(w.narrow[k]);
-      add_product(w.narrow[k], 0, wide[t], add);
-      for (size_t i = 0; i < kWidth; ++i) state[t][i] += add[i];
-    }
-  }
-  State pooled{};
-  for (const State& s : state) {
-    float odds = w.head.bias[0];
-    for (size_t i = 0; i < kWidth; ++i) odds += s[i] * w.head.weights[i];
-    opinion.first.push_back(odds);
-    State p = biased(w.pool);
-    add_product(w.pool, 0, s, p);
-    for (size_t i = 0; i < kWidth; ++i) pooled[i] += std::max(0.0f, p[i]) / static_cast<float>(n);
-  }
-  opinion.meter = log_softmax<kMeters>(w.meter, pooled);
-  opinion.pace = log_softmax<kPaces>(w.pace, pooled);
+  opinion.first.assign(n, 0);
+  opinion.meter.fill(0);
+  opinion.pace.fill(0);
+  for (const Network& network : w.networks) add_answer(network, w, rows, opinion);
   return opinion;
 }
 

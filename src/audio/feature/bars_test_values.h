@@ -5,7 +5,7 @@
 
 // clang-format off
 namespace samplemind::audio {
-inline constexpr std::array<float, 26> kTestBars{5.44437f, 2.97407f, 5.24746f, 0.54593f, 5.49646f, 2.38159f, 5.27916f, 0.33086f, 5.30399f, 2.33133f, 4.98865f, 0.48752f, 5.04663f, 1.59138f, 4.75668f, -0.24682f, 5.08462f, 2.44035f, 5.10620f, 0.45585f, 5.12600f, 1.91033f, 5.11258f, 0.27133f, 5.41570f, 2.33424f};
-inline constexpr std::array<float, 5> kTestBarMeter{-12.34550f, -13.40114f, -22.62577f, -12.29394f, -0.00001f};
-inline constexpr std::array<float, 5> kTestPace{-0.09453f, -5.56637f, -3.24917f, -3.04563f, -19.22888f};
+inline constexpr std::array<float, 26> kTestBars{-0.06572f, 1.06455f, -0.19984f, 1.38993f, -0.03416f, 1.26167f, 0.10151f, 1.38293f, 0.04489f, 0.82181f, -0.21223f, 1.53543f, 0.06343f, 1.08690f, 0.06566f, 1.33217f, -0.02977f, 1.07045f, -0.17380f, 1.46371f, -0.15533f, 0.84093f, 0.07189f, 1.28190f, -0.06800f, 0.10375f};
+inline constexpr std::array<float, 5> kTestBarMeter{-7.53311f, -9.22829f, -12.81488f, -8.80949f, -0.00187f};
+inline constexpr std::array<float, 6> kTestPace{-3.74026f, -6.01653f, -5.74716f, -4.29743f, -11.16136f, -0.06184f};
 }  // namespace samplemind::audio

@@ -307,24 +307,9 @@ double beat_time(const std::vector<double>& beats, double at) {
   return beats[i] + (at - static_cast<double>(i)) * (beats[i + 1] - beats[i]);
 }
 
-// Every `step` beats from `first` on; what would lie less than a tenth of a beat outside the sound
-// counts as its edge.
-std::vector<double> every(const std::vector<double>& beats, double first, double step,
-                          double duration_s) {
-  std::vector<double> times;
-  const double slack = 0.1 * (beats[1] - beats[0]);
-  for (double at = first; at < static_cast<double>(beats.size()) - 0.25; at += step) {
-    const double t = beat_time(beats, at);
-    if (t < -slack) continue;
-    if (t >= duration_s) break;
-    times.push_back(std::max(0.0, t));
-  }
-  return times;
-}
-
-// The beats as they are, every second of them, twice as many, those between or two for three: the
-// network that sees them as beats weighs each, the frame network its tempo. It is asked about the
-// other sequences only when it doubts the first.
+// The beats as they are, every second of them, twice as many, those between, two for three or three
+// for two: the network that sees them as beats weighs each, the frame network its tempo. It is
+// asked about the other sequences only when it doubts the first.
 PacedBeats settle_pace(const RhythmActivity& activity, const RhythmBalance& balance,
                        std::vector<double> beats, double duration_s) {
   constexpr double kSure = 0.97;
@@ -333,31 +318,35 @@ PacedBeats settle_pace(const RhythmActivity& activity, const RhythmBalance& bala
     Pace pace;
     double first, step;  // in beats of the sequence found
   };
-  constexpr std::array<Other, 7> kOthers{{{Pace::kDouble, 0, 2},
+  constexpr std::array<Other, 9> kOthers{{{Pace::kDouble, 0, 2},
                                           {Pace::kDouble, 1, 2},
                                           {Pace::kHalf, 0, 0.5},
                                           {Pace::kOff, -0.5, 1},
-                                          {Pace::kThree, 0, 1.5},
-                                          {Pace::kThree, -0.5, 1.5},
-                                          {Pace::kThree, -1, 1.5}}};
+                                          {Pace::kThreeForTwo, 0, 1.5},
+                                          {Pace::kThreeForTwo, -0.5, 1.5},
+                                          {Pace::kThreeForTwo, -1, 1.5},
+                                          {Pace::kTwoForThree, 0, 2.0 / 3},
+                                          {Pace::kTwoForThree, -1.0 / 3, 2.0 / 3}}};
   PacedBeats best{std::move(beats), {}};
   best.opinion = hear_bars(activity, best.beats_s);
   const std::array<double, kPaces> pace = best.opinion.pace;
   if (best.beats_s.size() < kFewest || pace[0] > std::log(kSure)) return best;
   const std::vector<double> found = best.beats_s;
   const double bpm = 60 / seconds_a_beat(found);
-  const auto value = [&](Pace p, double step, const BarOpinion& o) {
-    return pace[static_cast<size_t>(p)] + o.pace[0] +
+  // What a sequence is worth whose own pace nobody doubts.
+  const auto at_most = [&](Pace p, double step) {
+    return pace[static_cast<size_t>(p)] +
            balance.pace_tempo * tempo_log_probability(activity, bpm / step);
   };
-  double best_value = value(Pace::kRight, 1, best.opinion);
+  double best_value = at_most(Pace::kRight, 1) + pace[0];
   for (const Other& o : kOthers) {
     if (bpm / o.step < 40 || bpm / o.step > 240) continue;
-    std::vector<double> times = every(found, o.first, o.step, duration_s);
+    const double bound = at_most(o.pace, o.step) - balance.pace_change;
+    if (bound <= best_value) continue;
+    std::vector<double> times = beats_at_pace(found, o.first, o.step, duration_s);
     BarOpinion opinion = hear_bars(activity, times);
-    const double v = value(o.pace, o.step, opinion) - balance.pace_change;
-    if (v <= best_value) continue;
-    best_value = v;
+    if (bound + opinion.pace[0] <= best_value) continue;
+    best_value = bound + opinion.pace[0];
     best = {std::move(times), std::move(opinion)};
   }
   return best;
@@ -425,7 +414,7 @@ void name_alternatives(const RhythmActivity& activity, const BarOpinion& opinion
     const double pace = ratio == 0.5 ? std::exp(opinion.pace[1])
                         : ratio == 2 ? std::exp(opinion.pace[2])
                         : ratio < 1  ? std::exp(opinion.pace[4])
-                                     : 0;
+                                     : std::exp(opinion.pace[5]);
     rhythm.alternatives.push_back({bpm, left * (mass + pace) / 2});
   }
   std::stable_sort(rhythm.alternatives.begin(), rhythm.alternatives.end(),
@@ -444,6 +433,20 @@ std::string_view name(Meter meter) {
 int beats_a_bar(Meter meter) {
   constexpr std::array<int, kMeters> kBeats{2, 2, 3, 4, 2};
   return kBeats[static_cast<size_t>(meter)];
+}
+
+std::vector<double> beats_at_pace(const std::vector<double>& beats_s, double first, double step,
+                                  double duration_s) {
+  std::vector<double> times;
+  if (beats_s.size() < 2) return times;
+  const double slack = 0.1 * (beats_s[1] - beats_s[0]);
+  for (double at = first; at < static_cast<double>(beats_s.size()) - 0.25; at += step) {
+    const double t = beat_time(beats_s, at);
+    if (t < -slack) continue;
+    if (t >= duration_s) break;
+    times.push_back(std::max(0.0, t));
+  }
+  return times;
 }
 
 std::optional<Rhythm> find_rhythm(const RhythmActivity& activity, double duration_s, bool loop,

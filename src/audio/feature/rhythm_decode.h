@@ -49,6 +49,13 @@ struct RhythmBalance {
 std::optional<Rhythm> find_rhythm(const RhythmActivity& activity, double duration_s, bool loop,
                                   const RhythmBalance& balance = {});
 
+// The same beats at another pace: one every `step` beats from `first` on (in beats of `beats_s`,
+// counted from 0; between beats, and up to a beat beyond either end, as the nearest two go on).
+// Times lie within [0, duration_s); one less than a tenth of a beat before 0 counts as 0. Fewer
+// than two beats give none. REQUIRES: beats_s rising, step > 0.
+std::vector<double> beats_at_pace(const std::vector<double>& beats_s, double first, double step,
+                                  double duration_s);
+
 // Times of note onsets in seconds, rising, before `duration_s`.
 std::vector<double> find_onsets(const RhythmActivity& activity, double duration_s,
                                 const RhythmBalance& balance = {});

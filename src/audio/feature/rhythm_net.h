@@ -5,7 +5,7 @@
 //
 // Layers: two convolutions over time (three frames each), nine residual blocks of dilated
 // convolutions that see 10 s to either side, a linear head per frame, and a pooled head per
-// stretch of 20 s. About 60,000 multiplications a frame.
+// stretch of 20 s. About 120,000 multiplications a frame.
 #pragma once
 
 #include <array>

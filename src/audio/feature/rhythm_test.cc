@@ -197,6 +197,25 @@ TEST(RhythmDecode, FollowsAPulseThatWavers) {
   EXPECT_GE(hits + 2, beats.size());
 }
 
+TEST(RhythmDecode, BeatsAtAnotherPace) {
+  const std::vector<double> beats{0.3, 0.8, 1.4, 2.0};  // the pulse slows down
+  const auto expect = [&](double first, double step, const std::vector<double>& want) {
+    const std::vector<double> got = beats_at_pace(beats, first, step, 2.45);
+    ASSERT_EQ(got.size(), want.size()) << first << " " << step;
+    for (size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(got[i], want[i], 1e-9) << i;
+  };
+  expect(0, 1, beats);
+  expect(1, 2, {0.8, 2.0});
+  expect(0, 0.5, {0.3, 0.55, 0.8, 1.1, 1.4, 1.7, 2.0, 2.3});
+  // Those between, with one before the first and one after the last.
+  expect(-0.5, 1, {0.05, 0.55, 1.1, 1.7, 2.3});
+  expect(-1, 1.5, {0.55, 1.4, 2.3});  // a fifth of a second before the sound is not in it
+  expect(0, 1.5, {0.3, 1.1, 2.0});
+  EXPECT_EQ(beats_at_pace({0.02, 0.52}, -0.1, 0.5, 9).front(), 0);  // hardly before it is its edge
+  EXPECT_TRUE(beats_at_pace({0.3}, 0, 1, 2).empty());
+  EXPECT_TRUE(beats_at_pace({}, 0, 1, 2).empty());
+}
+
 TEST(RhythmDecode, ALoopIsCutToWholeBeats) {
   for (const double bpm : {90.0, 126.0, 172.7}) {
     const double length = 8 * 60 / bpm;
