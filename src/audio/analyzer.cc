@@ -1,5 +1,6 @@
 #include "audio/analyzer.h"
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -25,7 +26,12 @@ Result<Analysis> Analyzer::analyze(const std::filesystem::path& path,
   const StreamInfo& info = decoder->info();
   const Parts parts = options.only.empty() ? Parts::of(options.level) : options.only;
   Measurement measurement(info, parts);
-  std::vector<float> block(kBlockFrames * static_cast<size_t>(info.channels));
+  // A short sound needs no long block: clearing that would take longer than reading the sound.
+  const size_t block_frames =
+      info.frames_promised > 0
+          ? std::clamp<size_t>(static_cast<size_t>(info.frames_promised), 1024, kBlockFrames)
+          : kBlockFrames;
+  std::vector<float> block(block_frames * static_cast<size_t>(info.channels));
   for (;;) {
     if (options.cancel != nullptr && options.cancel->load(std::memory_order_relaxed)) {
       return Error(ErrorCode::kCancelled, path.string() + ": cancelled");

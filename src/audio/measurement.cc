@@ -71,7 +71,11 @@ Measurement::Measurement(const StreamInfo& info, Parts parts)
     profile_->subscribe(engine_);
   }
   mono_wanted_ = !engine_.idle() || music_waits_;
-  mono_.resize(kBlockFrames);
+  if (info.frames_promised > 0) {
+    const double seconds =
+        std::min(kPitchSpan_s, static_cast<double>(info.frames_promised) / info.sample_rate_hz);
+    head_.reserve(static_cast<size_t>(seconds * kAnalysisRateHz) + 64);
+  }
 }
 
 void Measurement::subscribe_music(FrameEngine& engine) {
@@ -116,6 +120,7 @@ void Measurement::feed(std::span<const float> interleaved, size_t frames) {
 // Values too small to hear become 0 once here: no denormals further on.
 void Measurement::mix(std::span<const float> interleaved, size_t frames) {
   const auto channels = static_cast<size_t>(info_.channels);
+  if (mono_.size() < frames) mono_.resize(frames);
   if (channels <= 2) {
     const auto mix = channels == 1 ? mix_one : mix_two;
     mono_peak_ = std::max(mono_peak_, mix(interleaved.data(), frames, mono_.data()));

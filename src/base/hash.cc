@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <new>
 
 namespace samplemind {
@@ -99,11 +99,11 @@ Digest blake3(std::string_view data) {
 Result<Digest> blake3_file(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return errno_error(errno, "open " + path.string());
-  constexpr size_t kBlock = 1 << 18;
-  const auto block = std::make_unique_for_overwrite<char[]>(kBlock);
+  // On the stack: of short files, fresh memory of the heap would cost more than the hash.
+  std::array<char, 64u << 10> block;
   Hasher h;
   for (;;) {
-    const ssize_t n = ::read(fd, block.get(), kBlock);
+    const ssize_t n = ::read(fd, block.data(), block.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
       Error error = errno_error(errno, "read " + path.string());
@@ -111,7 +111,7 @@ Result<Digest> blake3_file(const std::filesystem::path& path) {
       return error;
     }
     if (n == 0) break;
-    h.update(std::string_view(block.get(), static_cast<size_t>(n)));
+    h.update(std::string_view(block.data(), static_cast<size_t>(n)));
   }
   ::close(fd);
   return h.finish();

@@ -79,11 +79,11 @@ class FrameEngine {
     size_t samples = 0;  // fed so far
   };
   void drain(Stream& s);
-  void emit(Stream& s, size_t at, size_t count);
+  void emit(Stream& s, const float* samples, size_t count);
+  static float* work(size_t floats);
 
   int rate_hz_;
   std::vector<Stream> streams_;
-  AlignedFloats work_;
 };
 
 }  // namespace samplemind::audio
