@@ -67,17 +67,39 @@ std::optional<FrameHeader> frame_header(std::string_view at) {
   return h;
 }
 
-// Whether this first frame is a tag that tells the number of those behind it.
-bool tells_length(std::string_view frame, const FrameHeader& h) {
-  const size_t side = h.version == 1 ? (h.mono ? 17 : 32) : (h.mono ? 9 : 17);
-  const std::string_view xing = frame.substr(std::min(frame.size(), 4 + side), 4);
-  const std::string_view vbri = frame.substr(std::min<size_t>(frame.size(), 36), 4);
-  return h.layer == 3 && (xing == "Xing" || xing == "Info" || vbri == "VBRI");
+// A frame without sound that stands first and tells of those behind it.
+struct LengthTag {
+  std::optional<uint32_t> frames;  // how many there are
+};
+
+// `frame`: of which at least the first kTagReach bytes, if it is so long.
+constexpr size_t kTagReach = 64;
+std::optional<LengthTag> length_tag(std::string_view frame, const FrameHeader& h) {
+  if (h.layer != 3) return std::nullopt;
+  const auto number = [frame](size_t i) -> std::optional<uint32_t> {
+    if (frame.size() < i + 4) return std::nullopt;
+    uint32_t n = 0;
+    for (size_t k = 0; k < 4; ++k) n = n << 8 | static_cast<unsigned char>(frame[i + k]);
+    return n;
+  };
+  const size_t xing = 4 + size_t{h.version == 1 ? (h.mono ? 17u : 32u) : (h.mono ? 9u : 17u)};
+  constexpr size_t kVbri = 36;
+  const std::string_view name = frame.substr(std::min(frame.size(), xing), 4);
+  if (name == "Xing" || name == "Info") {
+    const auto fields = number(xing + 4);
+    return LengthTag{fields && (*fields & 1) != 0 ? number(xing + 8) : std::nullopt};
+  }
+  if (frame.substr(std::min(frame.size(), kVbri), 4) == "VBRI")
+    return LengthTag{number(kVbri + 14)};
+  return std::nullopt;
 }
 
 // The file's frames one behind the other, as libmpg123 reads them; what stands between them, torn
 // frames, tags, noise that has a frame's look, is left out. Without it one false header of another
 // format ends the sound there.
+//
+// Files that were put together of several are streams one behind the other: each ends for the
+// decoder where the next one's tag stands, or where its own tag says so, until go_on() is called.
 class FrameReader {
  public:
   FrameReader(int fd, off_t start) : fd_(fd), next_(start) {}
@@ -90,11 +112,24 @@ class FrameReader {
   }
   static off_t seek(void*, off_t, int) { return -1; }
 
+  // To the beginning of the next stream. False: there is none.
+  bool go_on() {
+    while (!waits_) {
+      next_ += static_cast<off_t>(left_);
+      left_ = 0;
+      if (!find_frame()) return false;
+    }
+    waits_ = false;
+    given_ = 0;
+    told_.reset();
+    return true;
+  }
+
  private:
   ssize_t give(char* to, size_t size) {
     size_t given = 0;
     while (given < size) {
-      if (left_ == 0 && !find_frame()) break;
+      if (left_ == 0 && (waits_ || !find_frame() || waits_)) break;
       const std::string_view some = at(next_, 1);
       const size_t n = std::min({size - given, left_, some.size()});
       if (n == 0) break;  // the file ends within a frame
@@ -128,6 +163,11 @@ class FrameReader {
   }
   bool begin(const FrameHeader& h) {
     if (!first_) first_ = h;
+    const auto tag = length_tag(at(next_, std::min(h.bytes, kTagReach)), h);
+    waits_ = given_ > 0 && (tag || (told_ && given_ > *told_));
+    if (waits_) return true;
+    if (given_ == 0 && tag) told_ = tag->frames;
+    ++given_;
     left_ = h.bytes;
     return true;
   }
@@ -149,8 +189,11 @@ class FrameReader {
   }
 
   int fd_;
-  off_t next_;       // to be given
-  size_t left_ = 0;  // of the frame that is being given
+  off_t next_;                    // to be given
+  size_t left_ = 0;               // of the frame that is being given
+  uint64_t given_ = 0;            // frames of this stream, its tag counted
+  std::optional<uint32_t> told_;  // frames that its tag tells of, itself not counted
+  bool waits_ = false;            // the frame at next_ begins another stream
   std::optional<FrameHeader> first_;
   std::vector<char> buffer_ = std::vector<char>(64u << 10);
   off_t begin_ = 0;  // of the buffer, in the file
@@ -185,7 +228,11 @@ class Mp3Decoder final : public Decoder {
                       want - got, &done);
       got += done;
       // What the first frame began is gone on with; another format in the middle ends it.
-      if (said == MPG123_NEW_FORMAT && total_ + got == 0) continue;
+      if (said == MPG123_NEW_FORMAT && total_ + got == begun_at_) continue;
+      if (said == MPG123_DONE && next_stream()) {
+        begun_at_ = total_ + got;
+        continue;
+      }
       if (said != MPG123_OK) ended_ = true;
       if (said != MPG123_OK && said != MPG123_DONE && total_ + got == 0)
         return Error(ErrorCode::kDataLoss, path_ + ": damaged: " + mpg123_strerror(handle_.get()));
@@ -198,12 +245,24 @@ class Mp3Decoder final : public Decoder {
   }
 
  private:
+  // Each stream of the file is opened by itself: its own tag tells what to leave out of it.
+  bool next_stream() {
+    if (!frames_->go_on()) return false;
+    mpg123_close(handle_.get());
+    long rate = 0;
+    int channels = 0, encoding = 0;
+    return mpg123_open_handle(handle_.get(), frames_.get()) == MPG123_OK &&
+           mpg123_getformat(handle_.get(), &rate, &channels, &encoding) == MPG123_OK &&
+           rate == info_.sample_rate_hz && channels == info_.channels;
+  }
+
   std::unique_ptr<FrameReader> frames_;
   Handle handle_;  // reads from them
   StreamInfo info_;
   std::string path_;
   bool ended_ = false;
-  size_t total_ = 0;
+  size_t total_ = 0;     // bytes given
+  size_t begun_at_ = 0;  // of these when the stream that is being read began
 };
 
 }  // namespace
@@ -245,7 +304,7 @@ std::optional<MpegStart> find_mpeg_audio(int fd, off_t from) {
     const bool to_the_end = whole && at == 0 && behind + 4 > text.size();
     if (alike < 3 && !to_the_end) continue;
     return MpegStart{from + static_cast<off_t>(at),
-                     tells_length(text.substr(at, first->bytes), *first)};
+                     length_tag(text.substr(at, first->bytes), *first).has_value()};
   }
   return std::nullopt;
 }

@@ -1,6 +1,7 @@
 // MPEG audio (layers 1 to 3; ISO 11172-3, 13818-3) through libmpg123: without a word on stderr, on
 // over damaged stretches, and gapless, the encoder's delay and padding left out where its LAME tag
-// tells them.
+// tells them. A file that was put together of several is heard to its end, each part by its own
+// tag.
 #pragma once
 
 #include <sys/types.h>
