@@ -1,4 +1,4 @@
-// The map: every sound a dot on a plane where those that sound alike are neighbours. Uses page.js.
+// The map: every sound a dot on a plane where those that sound alike are neighbours. Uses page.js; choice.js: choosing many.
 "use strict";
 
 const NEAR_PX = 14; // so far from a dot the pointer still means it
@@ -52,6 +52,7 @@ const map = {
       this.shown = words ? this.part(new Set(state.samples.map((s) => s.id))) : query ? this.index(await json("/api/v1/library/map?" + query, { signal: abort.signal })) : this.all;
       this.query = query;
       this.hover = -1;
+      choice.keep();
       this.legend();
       this.foot();
       if (!this.moved) this.fit();
@@ -161,9 +162,10 @@ const map = {
   },
   // Many small dots: written as pixels, some ten times as quick as drawn squares.
   pixels(g, layers, size, ratio) {
-    const w = g.canvas.width, h = g.canvas.height, side = Math.max(1, Math.round(size * ratio));
+    const w = g.canvas.width, h = g.canvas.height;
     const image = g.createImageData(w, h), data = new Uint32Array(image.data.buffer);
-    for (const { m, colourOf } of layers) {
+    for (const { m, colourOf, larger } of layers) {
+      const side = Math.max(1, Math.round((size + (larger ?? 0)) * ratio));
       for (let k = 0; k < m.kinds.length; ++k) {
         if (m.byKind[k].length === 0) continue;
         const colour = this.pixel(colourOf(k));
@@ -207,9 +209,10 @@ const map = {
       const k = m.kinds.indexOf(this.kind), alone = (keep) => ({ ...m, byKind: m.byKind.map((list, j) => ((j === k) === keep ? list : [])) });
       layers.push({ m: alone(false), colourOf: () => pale }, { m: alone(true), colourOf: () => this.colour(m, k) });
     }
+    if (choice.ids.size > 0) layers.push({ m: choice.layer(m), colourOf: () => value("--text"), larger: 1.5 });
     if (round) {
       g.globalAlpha = 0.85;
-      for (const layer of layers) this.dots(g, layer.m, layer.colourOf, size);
+      for (const layer of layers) this.dots(g, layer.m, layer.colourOf, size + (layer.larger ?? 0));
       g.globalAlpha = 1;
     } else {
       this.pixels(g, layers, size, ratio);
@@ -228,6 +231,7 @@ const map = {
     if (this.hover >= 0 && this.hover < m.ids.length) ring(this.hover, 1.5);
     const chosen = this.chosen === null ? -1 : m.ids.indexOf(this.chosen);
     if (chosen >= 0) ring(chosen, 3);
+    choice.drawLoop(g, value);
   },
   // What the parts are, the largest first, as many as have room.
   names(g, m, w, h, value) {
@@ -370,6 +374,8 @@ $("dots").onpointerdown = (event) => {
   $("dots").setPointerCapture(event.pointerId);
   pointers.set(event.pointerId, onCanvas(event));
   if (pointers.size === 1) dragged = 0;
+  if (pointers.size === 1 && event.button === 0 && (choice.loops || event.shiftKey)) choice.begin(onCanvas(event), event);
+  else choice.drop();
 };
 $("dots").onpointermove = (event) => {
   const now = onCanvas(event), before = pointers.get(event.pointerId);
@@ -381,7 +387,9 @@ $("dots").onpointermove = (event) => {
     dragged = 99;
   } else {
     dragged += Math.hypot(now.x - before.x, now.y - before.y);
-    if (dragged > 4) {
+    if (choice.drawing) {
+      choice.draw(now);
+    } else if (dragged > 4) {
       map.x += now.x - before.x;
       map.y += now.y - before.y;
       map.moved = true;
@@ -395,11 +403,18 @@ $("dots").onpointerup = (event) => {
   const at = onCanvas(event);
   if (pointers.size === 1 && dragged <= 4) {
     const i = map.at(at.x, at.y);
-    if (i >= 0) map.choose(i);
+    choice.drop();
+    if (i >= 0 && (event.ctrlKey || event.metaKey || event.shiftKey)) choice.toggle([map.shown.ids[i]]);
+    else if (i >= 0) map.choose(i);
+  } else if (choice.drawing) {
+    choice.end();
   }
   pointers.delete(event.pointerId);
 };
-$("dots").onpointercancel = (event) => pointers.delete(event.pointerId);
+$("dots").onpointercancel = (event) => {
+  choice.drop();
+  pointers.delete(event.pointerId);
+};
 $("dots").onpointerleave = () => map.point(-1);
 $("dots").addEventListener("wheel", (event) => {
   event.preventDefault();
@@ -410,7 +425,12 @@ $("dots").addEventListener("wheel", (event) => {
 $("dots").onkeydown = (event) => {
   if (event.metaKey || event.ctrlKey || event.altKey) return;
   const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-  if (way) map.step(...way);
+  if (way) {
+    map.step(...way);
+    if (event.shiftKey && map.chosen !== null) choice.add([map.chosen]);
+  } else if (event.key === "x" && map.chosen !== null) choice.toggle([map.chosen]);
+  else if (event.key === "a") choice.add(choice.inView());
+  else if (event.key === "Escape" && choice.open) choice.none();
   else if (event.key === "+" || event.key === "=") map.zoom(1.4);
   else if (event.key === "-") map.zoom(1 / 1.4);
   else if (event.key === "0") map.fit();

@@ -14,6 +14,7 @@
 namespace samplemind::server {
 
 inline constexpr size_t kApiBodyMax = 1 << 20;
+inline constexpr size_t kIdsBodyMax = 4 << 20;  // where 100,000 ids may stand
 
 // One request with what its route needs.
 struct Call {

@@ -14,6 +14,7 @@
 #include "coach/coach.h"
 #include "library/sample_json.h"
 #include "net/offload.h"
+#include "page_choice_js.h"
 #include "page_css.h"
 #include "page_html.h"
 #include "page_js.h"
@@ -440,6 +441,9 @@ constexpr std::string_view kJavaScript = "text/javascript; charset=utf-8";
 Task<void> get_page_js(Call call) {
   return serve_static(call, kJavaScript, embedded::kPageJs);
 }
+Task<void> get_choice_js(Call call) {
+  return serve_static(call, kJavaScript, embedded::kChoiceJs);
+}
 Task<void> get_map_js(Call call) {
   return serve_static(call, kJavaScript, embedded::kMapJs);
 }
@@ -540,6 +544,8 @@ const std::vector<Route>& routes() {
       {{"GET", "/static/page.js", "page", "Its program", "", "", "text/javascript", ""},
        get_page_js},
       {{"GET", "/static/map.js", "page", "Its map", "", "", "text/javascript", ""}, get_map_js},
+      {{"GET", "/static/choice.js", "page", "Its choice of many", "", "", "text/javascript", ""},
+       get_choice_js},
       {{"GET", "/static/sound.js", "page", "Its words for a sound", "", "", "text/javascript", ""},
        get_sound_js},
   };

@@ -149,6 +149,7 @@ TEST(Routes, SecurityStandsBeforeEveryRoute) {
                                      "/readyz",
                                      "/static/page.css",
                                      "/static/page.js",
+                                     "/static/choice.js",
                                      "/static/map.js",
                                      "/static/sound.js"};
     const Answer stranger = rig.ask(method, path, body);
@@ -397,8 +398,8 @@ TEST(Routes, SecretsAreMasked) {
 
 TEST(Routes, ThePageMayNotBeFramedOrRunForeignCode) {
   Rig rig;
-  for (const char* path :
-       {"/", "/static/page.css", "/static/page.js", "/static/map.js", "/static/sound.js"}) {
+  for (const char* path : {"/", "/static/page.css", "/static/page.js", "/static/map.js",
+                           "/static/choice.js", "/static/sound.js"}) {
     const Answer a = rig.get(path);
     EXPECT_EQ(a.status, 200) << path;
     EXPECT_NE(a.header("content-security-policy").find("default-src 'self'"), std::string::npos);

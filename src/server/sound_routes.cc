@@ -202,6 +202,16 @@ void write_problems(JsonWriter& w, const std::vector<std::string>& problems) {
   w.field("problems", problems);
 }
 
+Result<Reply> post_export(const Job& job) {
+  SM_TRY(const JsonValue body, body_object(job));
+  SM_TRY(const auto kind, library::parse_export_format(body["format"].string_or("csv")));
+  SM_TRY(const auto ids, ids_of_query(job, body));
+  SM_TRY(std::string text, library::export_sounds(*job.engine.catalogue, ids, kind,
+                                                  body["collection"].string_or("")));
+  return Reply{std::move(text), std::string(library::export_type(kind)),
+               std::string(library::export_file_name(kind))};
+}
+
 Result<Reply> post_export_folder(const Job& job) {
   SM_TRY(const JsonValue body, body_object(job));
   const fs::path folder = path_from_text(body["folder"].string_or(""));
@@ -418,6 +428,12 @@ const Route kRoutes[] = {
       kNone, "application/octet-stream", kNone},
      nullptr,
      get_export},
+    {{"POST", "/api/v1/library/export", "library",
+      "The same for sounds by their ids, up to 100,000, a query or a collection", kNone,
+      "ExportRequest", "application/octet-stream", kNone},
+     nullptr,
+     post_export,
+     kIdsBodyMax},
     {{"POST", "/api/v1/library/import", "library",
       "Read in what format=marks exported; sounds are recognised by path, else by content", kNone,
       "LibraryMarks", kJson, "ImportReport"},
