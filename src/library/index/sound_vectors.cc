@@ -87,14 +87,15 @@ size_t ScanGroups(const Scan& scan, size_t first, size_t groups, float limit, Sc
   const hn::Rebind<float, decltype(d32)> df;
   const size_t lanes = hn::Lanes(d32);
   const auto most = hn::Set(df, limit);
-  // Each pair of the query as both halves of a lane.
-  int32_t pairs[kBlocks][kPairs];
+  // Each pair of the query in every lane.
+  hn::Vec<decltype(d16)> pairs[kBlocks][kPairs];
   for (size_t b = 0; b < scan.count; ++b) {
     for (size_t p = 0; p < kPairs; ++p) {
       const int8_t* const q = scan.blocks[b].query + 2 * p;
       const auto low = static_cast<uint16_t>(static_cast<int16_t>(q[0]));
       const auto high = static_cast<uint16_t>(static_cast<int16_t>(q[1]));
-      pairs[b][p] = static_cast<int32_t>(low | static_cast<uint32_t>(high) << 16);
+      const auto both = static_cast<int32_t>(low | static_cast<uint32_t>(high) << 16);
+      pairs[b][p] = hn::BitCast(d16, hn::Set(d32, both));
     }
   }
   size_t found = 0;
@@ -105,10 +106,10 @@ size_t ScanGroups(const Scan& scan, size_t first, size_t groups, float limit, Sc
       for (size_t b = 0; b < scan.count && !out_of_reach; ++b) {
         const int8_t* HWY_RESTRICT from = scan.blocks[b].groups + g * kRows * kBlock + 2 * part;
         auto sum = hn::Zero(d32);
+#pragma GCC unroll 8  // a third faster
         for (size_t p = 0; p < kPairs; ++p) {
-          const auto x = hn::BitCast(d16, hn::Set(d32, pairs[b][p]));
           const auto y = hn::PromoteTo(d16, hn::LoadU(d8, from + p * 2 * kRows));
-          sum = AddPairs(d16, hn::Sub(x, y), sum);
+          sum = AddPairs(d16, hn::Sub(y, pairs[b][p]), sum);
         }
         square = hn::MulAdd(hn::Set(df, scan.blocks[b].factor), hn::ConvertTo(df, sum), square);
         out_of_reach = hn::AllTrue(df, hn::Gt(square, most));
@@ -145,7 +146,9 @@ constexpr size_t kRows = 8;  // of a group
 constexpr size_t kGroupBytes = kRows * 16;
 constexpr size_t kChunk = 128;         // groups between two looks at the bound
 constexpr size_t kSampleFrom = 20000;  // sounds from which on a sample pays
-constexpr size_t kSampleStep = 32;     // one group in so many
+// One run of groups in so many; a run's lines of memory are fetched ahead, lone groups' are not.
+constexpr size_t kSampleRun = 16;
+constexpr size_t kSampleStep = 32;
 constexpr size_t kLines = 12;
 constexpr size_t kNeighbours = 24;  // looked at on each side of a sound on a line
 
@@ -317,10 +320,9 @@ std::vector<SoundVectors::Near> SoundVectors::nearest(std::string_view descripto
   if (!audio::is_descriptor(descriptor) || count == 0 || ids_.empty()) return {};
   const size_t groups = (ids_.size() + kRows - 1) / kRows;
   const Scan scan = plan_scan(values(descriptor), blocks_, groups, weights);
-  const auto look = [&](size_t begin, size_t end, size_t step, float limit) {
+  const auto look = [&](size_t begin, size_t end, size_t run, size_t step, float limit) {
     Nearest best(count, limit);
     std::array<ScanHit, kChunk * kRows> hits;
-    const size_t run = step == 1 ? kChunk : 1;
     for (size_t g = begin; g < end; g += run * step) {
       const size_t n = scan_groups(scan, g, std::min(run, end - g), best.limit(), hits.data());
       for (size_t i = 0; i < n; ++i) {
@@ -331,17 +333,19 @@ std::vector<SoundVectors::Near> SoundVectors::nearest(std::string_view descripto
   };
   // The last one wanted of a sample is no nearer than the last one wanted of all.
   float bound = INFINITY;
-  if (ids_.size() >= kSampleFrom) bound = look(0, groups, kSampleStep, INFINITY).limit();
+  if (ids_.size() >= kSampleFrom) {
+    bound = look(0, groups, kSampleRun, kSampleStep, INFINITY).limit();
+  }
   threads = std::max<size_t>(1, std::min(threads, ids_.size() / 50000 + 1));
   std::vector<Nearest> parts(threads, Nearest(count, bound));
   const size_t share = groups / threads;
   std::vector<std::thread> others;
   for (size_t t = 1; t < threads; ++t) {
     others.emplace_back([&, t] {
-      parts[t] = look(t * share, t + 1 == threads ? groups : (t + 1) * share, 1, bound);
+      parts[t] = look(t * share, t + 1 == threads ? groups : (t + 1) * share, kChunk, 1, bound);
     });
   }
-  parts[0] = look(0, threads == 1 ? groups : share, 1, bound);
+  parts[0] = look(0, threads == 1 ? groups : share, kChunk, 1, bound);
   for (std::thread& t : others) t.join();
   std::vector<Near> all;
   for (const Nearest& p : parts) all.insert(all.end(), p.all().begin(), p.all().end());
