@@ -20,7 +20,7 @@ namespace samplemind::audio {
 
 // Stored beside every result; raised when a feature's meaning or method changes, so that old
 // results are computed again.
-inline constexpr int kAnalysisVersion = 5;
+inline constexpr int kAnalysisVersion = 6;
 
 // What was measured. Nothing is guessed: a value that could not be measured, or that the level did
 // not ask for, is absent.

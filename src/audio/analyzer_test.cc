@@ -63,6 +63,76 @@ TEST_F(AnalyzerTest, ALoopOfWholeBeatsHasAnExactTempo) {
   EXPECT_NEAR(*a.tempo_bpm, 97.3, 0.05);
 }
 
+// A bowed or blown note: no attack that a drum would have.
+std::vector<float> soft_note(double hz, double seconds) {
+  std::vector<float> out = sine(hz, seconds, 0.3);
+  test::add(out, sine(2 * hz, seconds, 0.15), 0);
+  for (size_t i = 0; i < out.size(); ++i) {
+    const double t = static_cast<double>(i) / 44100;
+    out[i] *= static_cast<float>(std::min({1.0, t / 0.04, (seconds - t) / 0.04}));
+  }
+  return out;
+}
+
+TEST_F(AnalyzerTest, ALoopOfSoftNotesIsALoop) {
+  const double beat = 60.0 / 110;
+  std::vector<float> sound(static_cast<size_t>(8 * beat * 44100));
+  const std::array<double, 8> notes{220, 262, 330, 262, 294, 349, 330, 247};
+  for (size_t i = 0; i < notes.size(); ++i)
+    test::add(sound, soft_note(notes[i], 0.9 * beat), static_cast<double>(i) * beat);
+  const Analysis a = hear(sound);
+  EXPECT_EQ(a.content, "loop");
+  ASSERT_TRUE(a.tempo_bpm.has_value());
+  EXPECT_NEAR(*a.tempo_bpm, 110, 0.5);
+}
+
+TEST_F(AnalyzerTest, ASyncopatedLoopIsCountedInWholeBars) {
+  const double beat = 60.0 / 126;
+  std::vector<float> hit = sine(70, 0.12, 0.8);
+  for (size_t i = 0; i < hit.size(); ++i)
+    hit[i] *= static_cast<float>(std::exp(-static_cast<double>(i) / 1500));
+  std::vector<float> sound(static_cast<size_t>(8 * beat * 44100));
+  for (int half_bar = 0; half_bar < 4; ++half_bar)  // three, three and two sixteenths
+    for (const double at : {0.0, 0.75, 1.5}) test::add(sound, hit, (2 * half_bar + at) * beat);
+  const Analysis a = hear(sound);
+  EXPECT_EQ(a.content, "loop");
+  ASSERT_TRUE(a.tempo_bpm.has_value());
+  EXPECT_NEAR(*a.tempo_bpm, 126, 0.1);
+  ASSERT_EQ(a.beats_s.size(), 8u);
+}
+
+TEST_F(AnalyzerTest, WhatIsStruckOnceIsAOneShotHoweverRestless) {
+  uint32_t state = 1;
+  const auto noise = [&] {
+    state = state * 1664525u + 1013904223u;
+    return static_cast<float>(static_cast<int32_t>(state)) / 2147483648.0f;
+  };
+  const auto made = [&](double seconds, auto level) {
+    std::vector<float> out(static_cast<size_t>(seconds * 44100));
+    for (size_t i = 0; i < out.size(); ++i)
+      out[i] = static_cast<float>(level(static_cast<double>(i) / 44100)) * noise();
+    return out;
+  };
+  const double turn = 2 * std::numbers::pi;
+  EXPECT_EQ(hear(made(4,
+                      [&](double t) {  // a cymbal that shimmers
+                        return 0.8 * std::exp(-t / 1.2) * (1 + 0.3 * std::sin(turn * 5.3 * t));
+                      }))
+                .content,
+            "oneshot");
+  EXPECT_EQ(hear(made(5,
+                      [&](double t) {  // wind
+                        return 0.3 + 0.1 * std::sin(turn * 0.4 * t) +
+                               0.05 * std::sin(turn * 1.1 * t);
+                      }))
+                .content,
+            "oneshot");
+  std::vector<float> drone = sine(110, 5, 0.4);
+  for (size_t i = 0; i < drone.size(); ++i)
+    drone[i] *= static_cast<float>(1 + 0.2 * std::sin(turn * 3 * static_cast<double>(i) / 44100));
+  EXPECT_EQ(hear(drone).content, "oneshot");
+}
+
 // Chords of a cadence, with harmonics, two seconds each.
 std::vector<float> cadence(int tonic, bool minor) {
   std::vector<float> out(44100 * 17);

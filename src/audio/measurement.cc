@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "audio/dsp/loops.h"
+#include "audio/feature/content.h"
 #include "audio/feature/descriptor.h"
 #include "audio/feature/kind.h"
 #include "audio/feature/pitch.h"
@@ -20,8 +21,9 @@ constexpr double kRhythmMin_s = 1.2;  // two beats at 100 BPM
 constexpr double kLoopMax_s = 15.5;   // longer files are music
 constexpr auto kWaitMax = static_cast<size_t>((kLoopMax_s + 1) * kAnalysisRateHz);  // then: music
 constexpr float kClearAttack = 0.25f;  // of onset strength: a drum has 1, a bowed note 0.1
-constexpr double kAtOnce_s = 0.02;     // an attack before it is the sound's beginning
-constexpr float kSilence = 1e-5f;      // -100 dBFS: below it a sound has no features
+constexpr int kClearAttacks = 3;
+constexpr double kAtOnce_s = 0.02;  // an attack before it is the sound's beginning
+constexpr float kSilence = 1e-5f;   // -100 dBFS: below it a sound has no features
 
 // Parts that rest on what kind of content it is, and those that rest on the onset envelope.
 constexpr Parts kByContent{Part::kTempo,  Part::kKey,      Part::kKind,   Part::kPitch,
@@ -200,25 +202,18 @@ void Measurement::measure_loudness(Analysis& a) const {
   a.loudness_range_lu = loudness_->range_lu();
 }
 
-// A loop has several clear attacks after its start; a one-shot may shimmer, beat and decay, but
-// is struck once. What is longer than a loop of eight slow bars is a piece of music.
+// A one-shot may shimmer, beat and decay, but is struck once; where several attacks are as clear as
+// a drum's, less evidence makes a loop. What is longer than a loop of eight slow bars is music.
 std::string Measurement::content(const Analysis& a) const {
   if (a.duration_s > kLoopMax_s || !strength_) return "music";
   if (a.duration_s < 0.6) return "oneshot";
-  const std::vector<float>& level = strength_->energy();
-  double total = 0;
-  double head = 0;
-  for (size_t i = 0; i < level.size(); ++i) {
-    const double power = static_cast<double>(level[i]) * level[i];
-    total += power;
-    if (i < level.size() / 3) head += power;
-  }
   const auto attacks = std::count_if(a.onsets_s.begin(), a.onsets_s.end(), [&](double t) {
     const auto i = static_cast<size_t>(t * kRhythmFps + 0.5);
     return t > 0.12 && i < strength_->full().size() && strength_->full()[i] >= kClearAttack;
   });
-  if (attacks <= 2 || (attacks <= 5 && head > 0.8 * total)) return "oneshot";
-  return "loop";
+  const double loop = loop_probability(
+      content_features(strength_->full(), strength_->energy(), a.onsets_s, a.duration_s));
+  return loop > (attacks >= kClearAttacks ? 0.3 : 0.6) ? "loop" : "oneshot";
 }
 
 void Measurement::name_kind(Analysis& a) const {
