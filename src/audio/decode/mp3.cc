@@ -69,7 +69,7 @@ std::optional<FrameHeader> frame_header(std::string_view at) {
 
 // A frame without sound that stands first and tells of those behind it.
 struct LengthTag {
-  std::optional<uint32_t> frames;  // how many there are
+  std::optional<uint32_t> frames;  // how many there are, where it says so: none is no answer
 };
 
 // `frame`: of which at least the first kTagReach bytes, if it is so long.
@@ -80,7 +80,7 @@ std::optional<LengthTag> length_tag(std::string_view frame, const FrameHeader& h
     if (frame.size() < i + 4) return std::nullopt;
     uint32_t n = 0;
     for (size_t k = 0; k < 4; ++k) n = n << 8 | static_cast<unsigned char>(frame[i + k]);
-    return n;
+    return n > 0 ? std::optional(n) : std::nullopt;
   };
   const size_t xing = 4 + size_t{h.version == 1 ? (h.mono ? 17u : 32u) : (h.mono ? 9u : 17u)};
   constexpr size_t kVbri = 36;
