@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import sqlite3
 import struct
 import subprocess
@@ -118,8 +119,25 @@ class Large(Case):
         self.assertEqual(len(places["ids"]), places["total"])
         self.assertGreater(places["total"], 0.98 * FILES)
         self.assertEqual(len(set(places["ids"])), places["total"])
+
+        # A few of them doubled under other names are told as such.
+        doubled = dice.sample(sorted(self.made), 5)
+        for n, path in enumerate(doubled):
+            shutil.copy(path, home.root / "sounds" / f"double {n}.wav")
+        self.assertEqual(json.loads(home.run("scan", home.root / "sounds", "--json", timeout=600).stdout.splitlines()[-1])["unchanged"], FILES)
+        start = time.monotonic()
+        groups = home.lines("duplicates", "--json")
+        duplicates_s = time.monotonic() - start
+        told = {frozenset(s["path"] for s in g["samples"]) for g in groups if g["how"] == "bytes"}
+        for n, path in enumerate(doubled):
+            self.assertTrue(any({path, str(home.root / "sounds" / f"double {n}.wav")} <= g for g in told), path)
+        status = pathlib.Path(f"/proc/{service.process.pid}/status").read_text()
+        peak_mb = int(status.split("VmHWM:")[1].split()[0]) / 1024
+        if not os.environ.get("SAMPLEMIND_SANITIZED"):
+            self.assertLess(peak_mb, 1024)
         print(json.dumps({"files": FILES, "scan_files_per_s": round(FILES / took), "rescan_files_per_s": round(FILES / rescan),
-                          "first_page_ms_max": round(1e3 * max(waits), 1), "alike": f"{right} of {asked}", "map_s": round(map_s, 2)}))
+                          "first_page_ms_max": round(1e3 * max(waits), 1), "alike": f"{right} of {asked}", "map_s": round(map_s, 2),
+                          "duplicates_s": round(duplicates_s, 2), "peak_mb": round(peak_mb)}))
 
     def ids(self, home):
         with sqlite3.connect(home.path / "library.db") as db:
