@@ -85,8 +85,7 @@ const CommandEntry kCommands[] = {
     {"write-tags", kSounds,
      "Write tempo, key, kind and tags into the files; shows the plan unless --yes",
      "  samplemind write-tags 'is:loop folder:Friday'\n"
-     "  samplemind write-tags 'is:loop folder:Friday' --yes   (samplemind write-tags --undo takes "
-     "it back)",
+     "  samplemind write-tags 'is:loop folder:Friday' --yes   (samplemind undo takes it back)",
      add_write_tags},
     {"watch", kSounds, "Folders that are scanned again whenever something in them changes",
      "  samplemind watch\n  samplemind watch add ~/Samples\n  samplemind watch remove ~/Samples",

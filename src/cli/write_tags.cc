@@ -73,7 +73,7 @@ Result<int> run_write_tags(const Context& context, const TagFlags& f) {
                        " said so already" +
                        (done["backup"].is_null()
                             ? "\n"
-                            : "; 'samplemind write-tags --undo' takes it back\n"));
+                            : "; 'samplemind undo' takes it back\n"));
     for (const JsonValue& p : done["problems"].items())
       print_error_text("  " + printable(p.string_or("")) + "\n");
   }

@@ -198,7 +198,7 @@ class Catalogue {
 
   virtual Result<std::vector<JournalEntry>> journal(int limit) = 0;  // newest first
   // Takes a change back: the newest that is not taken back yet, or that of this id. kNotFound when
-  // there is none; kUnsupported for changes of files (library/rename.h takes those back).
+  // there is none; kUnsupported for changes of files (library/rename.h and file_tags.h do that).
   virtual Result<JournalEntry> undo(std::optional<int64_t> id) = 0;
 
   // Renaming files: the intent is on disk before the first file is touched, so that open() can
@@ -207,6 +207,12 @@ class Catalogue {
   virtual Result<void> finish_move(int64_t journal_id, const std::vector<Move>& done) = 0;
   virtual Result<std::vector<Move>> moves(int64_t journal_id) = 0;  // kNotFound: no such renaming
   virtual Result<void> mark_undone(int64_t journal_id) = 0;
+  // A change inside the files of these sounds, which are kept as they were in the folder
+  // <home>/tag-backups/RECORD (library/file_tags.h): told to the journal before the first of them
+  // is touched. `files_record` gives a change's RECORD; nullopt: it is none of files.
+  virtual Result<int64_t> add_files_change(std::string_view what, const std::string& record,
+                                           const std::vector<int64_t>& ids) = 0;
+  virtual Result<std::optional<std::string>> files_record(int64_t journal_id) = 0;
 
   // ---- care ----
   // Forgets missing sounds, with what was said about them; the journal can bring them back.

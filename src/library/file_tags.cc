@@ -23,6 +23,7 @@ namespace {
 
 constexpr size_t kFilesMax = 100000;
 constexpr size_t kProblemsMax = 1000;
+constexpr int kJournalMax = 1000;  // changes that are looked through
 
 std::string short_number(double value) {
   char text[32];
@@ -149,8 +150,28 @@ Result<void> renew(Catalogue& catalogue, int64_t id, const std::string& path,
 
 enum class Outcome { kWritten, kSame };
 
-Result<Outcome> write_one(Catalogue& catalogue, const TagStep& step, const fs::path& record,
-                          size_t n) {
+// One call of write_tags().
+struct Writing {
+  Catalogue& catalogue;
+  const fs::path record;
+  const std::vector<const TagStep*> steps;
+  int64_t journal_id = 0;
+
+  // Before file n, the first that is written, is touched.
+  Result<void> tell_journal(size_t n) {
+    if (journal_id != 0) return ok();
+    std::vector<int64_t> ids;
+    for (size_t i = n; i < steps.size(); ++i) ids.push_back(steps[i]->id);
+    SM_TRY(journal_id,
+           catalogue.add_files_change("write tags into files", record.filename().string(), ids));
+    return ok();
+  }
+};
+
+Result<Outcome> write_one(Writing& writing, size_t n) {
+  Catalogue& catalogue = writing.catalogue;
+  const TagStep& step = *writing.steps[n];
+  const fs::path& record = writing.record;
   SM_TRY(const auto sample, catalogue.get(step.id));
   const auto stamp = stamp_of(step.path);
   if (!stamp) return Error(ErrorCode::kNotFound, step.path + ": is no regular file any more");
@@ -188,6 +209,7 @@ Result<Outcome> write_one(Catalogue& catalogue, const TagStep& step, const fs::p
   if (::link(step.path.c_str(), backup.c_str()) != 0) SM_CHECK_OK(copy_whole(step.path, backup));
   flush(record);
   SM_CHECK_OK(append_line(record / "after", std::to_string(n) + " " + after.hex() + "\n"));
+  SM_CHECK_OK(writing.tell_journal(n));
   const auto last = stamp_of(step.path);
   if (!last || last->mtime_ns != stamp->mtime_ns || last->size != stamp->size)
     return Error(ErrorCode::kAlreadyExists, step.path + ": changed while its tags were written");
@@ -226,6 +248,30 @@ Result<bool> undo_one(Catalogue& catalogue, const std::string& path, const fs::p
   SM_TRY(const auto sample, catalogue.get_by_path(path));
   if (sample) SM_CHECK_OK(renew(catalogue, sample->id, path, old.hex()));
   return true;
+}
+
+// All files of a record, as far as they are what the writing made of them.
+Result<TagReport> undo_record(Catalogue& catalogue, const fs::path& record) {
+  SM_TRY(const auto paths, paths_of(record));
+  SM_TRY(const std::string after, read_file(record / "after"));
+  TagReport report;
+  report.backup = record.string();
+  for (size_t at = 0; at < after.size();) {
+    const size_t end = std::min(after.find('\n', at), after.size());
+    const std::string_view line = std::string_view(after).substr(at, end - at);
+    at = end + 1;
+    size_t n = 0;
+    const auto [stop, error] = std::from_chars(line.data(), line.data() + line.size(), n);
+    if (error != std::errc() || n >= paths.size() || stop == line.data() + line.size()) continue;
+    auto done =
+        undo_one(catalogue, paths[n], record, n, std::string(stop + 1, line.data() + line.size()));
+    if (!done.ok()) {
+      add_problem(report, done.error());
+    } else {
+      ++(*done ? report.written : report.unchanged);
+    }
+  }
+  return report;
 }
 
 }  // namespace
@@ -273,8 +319,9 @@ Result<TagReport> write_tags(Catalogue& catalogue, const fs::path& home,
     if (s.problem.empty()) steps.push_back(&s);
   if (steps.empty()) return report;
   SM_TRY(const fs::path record, make_record(home, steps));
-  for (size_t n = 0; n < steps.size(); ++n) {
-    auto done = write_one(catalogue, *steps[n], record, n);
+  Writing writing{catalogue, record, std::move(steps)};
+  for (size_t n = 0; n < writing.steps.size(); ++n) {
+    auto done = write_one(writing, n);
     if (!done.ok()) {
       add_problem(report, done.error());
       if (done.error().code() == ErrorCode::kResourceExhausted) break;  // the disk is full
@@ -285,40 +332,42 @@ Result<TagReport> write_tags(Catalogue& catalogue, const fs::path& home,
   (void)!write_file_atomic(record / "whole", "").ok();
   if (report.written > 0) {
     report.backup = record.string();
+    report.journal_id = writing.journal_id;
   } else {
     std::error_code ignored;
     fs::remove_all(record, ignored);  // nothing to take back
+    if (writing.journal_id != 0) SM_CHECK_OK(catalogue.mark_undone(writing.journal_id));
   }
   return report;
 }
 
-Result<TagReport> undo_tags(Catalogue& catalogue, const fs::path& home) {
+Result<TagReport> undo_tags(Catalogue& catalogue, const fs::path& home,
+                            const std::optional<std::string>& wanted) {
   std::error_code ignored;
   for (const fs::path& record : records(home)) {
+    const std::string name = record.filename().string();
+    if (wanted && name != *wanted) continue;
     clean(record);
     if (fs::exists(record / "undone", ignored) || !fs::exists(record / "after", ignored)) continue;
-    SM_TRY(const auto paths, paths_of(record));
-    SM_TRY(const std::string after, read_file(record / "after"));
-    TagReport report;
-    report.backup = record.string();
-    for (size_t at = 0; at < after.size();) {
-      const size_t end = std::min(after.find('\n', at), after.size());
-      const std::string_view line = std::string_view(after).substr(at, end - at);
-      at = end + 1;
-      size_t n = 0;
-      const auto [stop, error] = std::from_chars(line.data(), line.data() + line.size(), n);
-      if (error != std::errc() || n >= paths.size() || stop == line.data() + line.size()) continue;
-      auto done = undo_one(catalogue, paths[n], record, n,
-                           std::string(stop + 1, line.data() + line.size()));
-      if (!done.ok()) {
-        add_problem(report, done.error());
-      } else {
-        ++(*done ? report.written : report.unchanged);
-      }
+    SM_TRY(TagReport report, undo_record(catalogue, record));
+    if (!report.problems.empty()) return report;
+    SM_CHECK_OK(write_file_atomic(record / "undone", ""));
+    SM_TRY(const auto changes, catalogue.journal(kJournalMax));
+    for (const JournalEntry& e : changes) {
+      if (e.state != "done") continue;
+      SM_TRY(const auto of, catalogue.files_record(e.id));
+      if (of != name) continue;
+      SM_CHECK_OK(catalogue.mark_undone(e.id));
+      report.journal_id = e.id;
+      break;
     }
-    if (report.problems.empty()) SM_CHECK_OK(write_file_atomic(record / "undone", ""));
     return report;
   }
+  if (wanted)
+    return Error(
+        ErrorCode::kNotFound,
+        "the files as they were are not here (tag-backups/" + *wanted + " in the data folder)",
+        "take it back on the machine that wrote them");
   return Error(ErrorCode::kNotFound, "no tags were written that could be taken back");
 }
 

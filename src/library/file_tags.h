@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,8 +32,9 @@ struct TagStep {
 
 struct TagReport {
   int64_t written = 0;
-  int64_t unchanged = 0;  // said so already
-  std::string backup;     // the folder with the files as they were; empty: nothing was written
+  int64_t unchanged = 0;   // said so already
+  std::string backup;      // the folder with the files as they were; empty: nothing was written
+  int64_t journal_id = 0;  // of the writing in the library's journal; 0: nothing was written
   std::vector<std::string> problems;
 };
 
@@ -42,8 +44,11 @@ Result<std::vector<TagStep>> plan_tags(Catalogue& catalogue, const std::vector<i
 // alone. REQUIRES: a writable catalogue whose home this is.
 Result<TagReport> write_tags(Catalogue& catalogue, const std::filesystem::path& home,
                              const std::vector<TagStep>& plan);
-// Puts the files of the newest writing that was not taken back yet to what they were; those that
-// somebody changed since are left alone. kNotFound: there is none.
-Result<TagReport> undo_tags(Catalogue& catalogue, const std::filesystem::path& home);
+// Puts the files of a writing back to what they were, of that record (Catalogue::files_record()) or
+// of the newest that was not taken back yet; those that somebody changed since are left alone and
+// told, and the change then stays in the journal. kNotFound: there is none, or its files are kept
+// on another machine.
+Result<TagReport> undo_tags(Catalogue& catalogue, const std::filesystem::path& home,
+                            const std::optional<std::string>& record = std::nullopt);
 
 }  // namespace samplemind::library

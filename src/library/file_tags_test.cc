@@ -125,6 +125,48 @@ TEST_F(FileTagsTest, EveryFormatSaysItAndSoundsTheSame) {
   EXPECT_EQ(scan_all().unchanged, 5);
 }
 
+TEST_F(FileTagsTest, AWritingIsAChangeOfTheJournal) {
+  write_sound(sounds() / "loop_120bpm_Am.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16);
+  write_sound(sounds() / "loop_120bpm_Em.flac", SF_FORMAT_FLAC | SF_FORMAT_PCM_16);
+  ASSERT_EQ(scan_all().measured, 2);
+  const std::string wav = bytes("loop_120bpm_Am.wav");
+  const std::string flac = bytes("loop_120bpm_Em.flac");
+  const auto first = write_tags(*catalogue_, home(), *plan_tags(*catalogue_, all()));
+  ASSERT_TRUE(first.ok());
+  ASSERT_EQ(first->written, 2);
+  auto journal = *catalogue_->journal(10);
+  ASSERT_EQ(journal.size(), 1u);
+  EXPECT_EQ(journal[0].id, first->journal_id);
+  EXPECT_EQ(journal[0].changes, 2);
+  EXPECT_EQ(journal[0].state, "done");
+  // Said already: no change.
+  const auto same = write_tags(*catalogue_, home(), *plan_tags(*catalogue_, all()));
+  EXPECT_EQ(same->journal_id, 0);
+  EXPECT_EQ(catalogue_->journal(10)->size(), 1u);
+  // The catalogue alone does not take it back, nor is it a renaming.
+  EXPECT_EQ(catalogue_->undo({}).error().code(), ErrorCode::kUnsupported);
+  EXPECT_FALSE(catalogue_->moves(first->journal_id).ok());
+  MarksChange change;
+  change.tags_add = {"dusty"};
+  const auto edited = catalogue_->edit(all(), change);
+  EXPECT_EQ(*catalogue_->files_record(edited->journal_id), std::nullopt);
+  const auto second = write_tags(*catalogue_, home(), *plan_tags(*catalogue_, all()));
+  ASSERT_EQ(second->written, 2);
+  // One of them by its record, whatever came after it; then a second time finds nothing.
+  const auto record = *catalogue_->files_record(second->journal_id);
+  ASSERT_TRUE(record);
+  EXPECT_EQ(undo_tags(*catalogue_, home(), record)->written, 2);
+  EXPECT_EQ(undo_tags(*catalogue_, home(), record).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(undo_tags(*catalogue_, home())->written, 2);
+  EXPECT_EQ(bytes("loop_120bpm_Am.wav"), wav);
+  EXPECT_EQ(bytes("loop_120bpm_Em.flac"), flac);
+  journal = *catalogue_->journal(10);
+  ASSERT_EQ(journal.size(), 3u);
+  EXPECT_EQ(journal[0].state, "undone");
+  EXPECT_EQ(journal[1].state, "done");
+  EXPECT_EQ(journal[2].state, "undone");
+}
+
 TEST_F(FileTagsTest, OneShotsHaveTheirNoteAndLoopPointsStay) {
   write_sound(sounds() / "Bass_C2.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, 0.5);
   ASSERT_EQ(scan_all().measured, 1);

@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "library/catalogue.h"
+#include "library/file_tags.h"
 #include "library/rename.h"
 #include "library/sample_json.h"
 #include "net/http.h"
@@ -178,15 +179,26 @@ Result<Reply> get_journal(const Job& job) {
   return reply;
 }
 
-// A change that renamed files.
-Result<library::JournalEntry> undo_files(Catalogue& catalogue, std::optional<int64_t> id) {
+// A change that renamed files or wrote into them.
+Result<library::JournalEntry> undo_files(const Job& job, std::optional<int64_t> id) {
+  Catalogue& catalogue = *job.engine.catalogue;
   SM_TRY(const auto all, catalogue.journal(kJournalMax));
   for (const library::JournalEntry& e : all) {
     if (id ? e.id != *id : e.state != "done") continue;
-    SM_TRY(const auto report, library::undo_rename(catalogue, e.id));
-    if (!report.problems.empty())
+    SM_TRY(const auto record, catalogue.files_record(e.id));
+    std::vector<std::string> problems;
+    if (record) {
+      SM_TRY(const auto report, library::undo_tags(catalogue, job.engine.home, record));
+      problems = report.problems;
+    } else {
+      SM_TRY(const auto report, library::undo_rename(catalogue, e.id));
+      problems = report.problems;
+    }
+    if (!problems.empty())
       return Error(ErrorCode::kUnavailable,
-                   "not every file could be renamed back: " + report.problems.front());
+                   std::string("not every file could be ") + (record ? "put" : "renamed") +
+                       " back: " + problems.front(),
+                   "'samplemind undo ID' takes another change back");
     library::JournalEntry done = e;
     done.state = "undone";
     return done;
@@ -198,7 +210,7 @@ Result<Reply> post_undo(const Job& job) {
   SM_TRY(const JsonValue body, body_object(job));
   auto undone = job.engine.catalogue->undo(body["id"].integer());
   if (!undone.ok() && undone.error().code() == ErrorCode::kUnsupported) {
-    SM_TRY(undone, undo_files(*job.engine.catalogue, body["id"].integer()));
+    SM_TRY(undone, undo_files(job, body["id"].integer()));
   }
   SM_TRY(const auto entry, std::move(undone));
   Reply reply;

@@ -84,6 +84,53 @@ class Files(harness.Case):
         self.assertTrue(any("lossless.flac" in g and len(g) == 2 for g in audio), audio)
         self.assertIn(["hit3.wav", "same bytes.wav"], [sorted(s["name"] for s in g["samples"]) for g in groups if g["how"] == "bytes"])
 
+    def test_tags_in_files_are_read_by_others_and_taken_back(self):
+        home = self.home()
+        folder = home.root / "sounds"
+        source = home.root / "source.wav"
+        harness.write_tone(source, 4, 220, clicks_bpm=120)
+        names = [f"loop_120bpm_F#m.{ending}" for ending in ("m4a", "mp3", "flac", "ogg", "opus", "wav")]
+        for name in names:
+            encode(source, folder / name, "-metadata", "title=Mine")
+        self.assertEqual(self.scan(home, folder)["broken"], 0)
+        home.run("edit", "loop", "--content", "loop", "--kind", "pad", "--tag", "dusty", "--json")
+
+        def probe(name):
+            """The tags as ffprobe names them, in lower case; Ogg has them at its stream."""
+            out = json.loads(subprocess.run(["ffprobe", "-v", "error", "-show_entries", "format_tags:stream_tags", "-of", "json",
+                                             folder / name], check=True, capture_output=True).stdout)
+            return {k.lower(): v for part in (out["format"], *out["streams"]) for k, v in part.get("tags", {}).items()}
+
+        def sound(name):
+            return subprocess.run(["ffmpeg", "-v", "error", "-i", folder / name, "-f", "md5", "-"], check=True, capture_output=True).stdout
+
+        before = {name: (folder / name).read_bytes() for name in names}
+        heard = {name: sound(name) for name in names}
+        done = json.loads(home.run("write-tags", "loop", "--yes", "--json").stdout)
+        self.assertEqual((done["written"], done["problems"]), (len(names), []))
+        for name in names:
+            tags = probe(name)
+            self.assertEqual(tags.get("title"), "Mine", name)
+            self.assertIn("120", [tags.get(k) for k in ("bpm", "tbpm", "tmpo", "tempo")], (name, tags))
+            self.assertIn("F#m", [tags.get(k) for k in ("initialkey", "tkey", "key")], (name, tags))
+            self.assertIn("pad, dusty", [tags.get(k) for k in ("grouping", "tit1", "grp1", "content_group")], (name, tags))
+            self.assertEqual(sound(name), heard[name], name)
+        # The common undo: the newest change first, whatever kind it is of.
+        home.run("edit", "loop", "--rating", "5", "--json")
+        for what in ("rating 5", "write tags into files"):
+            undone = home.run("undo", "--json")
+            self.assertEqual((undone.returncode, json.loads(undone.stdout or "{}").get("what")), (0, what), undone.stderr)
+        self.assertEqual({name: (folder / name).read_bytes() for name in names}, before)
+        self.assertEqual(self.scan(home, folder)["unchanged"], len(names))
+        # Files that somebody changed since stay, and that is said.
+        self.assertEqual(home.run("write-tags", "loop", "--yes", "--json").returncode, 0)
+        with open(folder / names[1], "ab") as f:
+            f.write(b"more")
+        refused = home.run("undo")
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("changed since", refused.stderr)
+        self.assertEqual((folder / names[0]).read_bytes(), before[names[0]])
+
     def test_near_duplicates_of_real_encoders(self):
         home = self.home()
         folder = home.root / "sounds"

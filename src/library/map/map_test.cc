@@ -103,7 +103,7 @@ class Library : public ::testing::Test {
   void SetUp() override { open(); }
   void open() {
     catalogue_.reset();
-    auto opened = Catalogue::open(folder_.path(), Catalogue::Access::kWrite);
+    auto opened = open_catalogue(folder_.path(), Catalogue::Access::kWrite);
     ASSERT_TRUE(opened.ok());
     catalogue_ = std::move(*opened);
     map_ = std::make_unique<LibraryMap>(*catalogue_, folder_.path(), true);

@@ -113,6 +113,9 @@ Result<void> check_relocate(std::string& from, std::string& to);
 Error nothing_below(const std::string& folder);
 Error not_missing(const Sample& sample);  // for purge()
 
+// The kind of a journal entry of Catalogue::add_files_change(); its rows hold the record.
+inline constexpr std::string_view kFilesChange = "files";
+
 // ---- the journal (journal_json.cc) ----
 // `entry`: what undo(id) would take back. kNotFound, kAlreadyExists, kUnsupported.
 Result<void> check_undo(const std::optional<JournalEntry>& entry, std::string_view kind,

@@ -23,6 +23,10 @@ Result<void> check_undo(const std::optional<JournalEntry>& entry, std::string_vi
   if (entry->state != "done")
     return Error(ErrorCode::kAlreadyExists,
                  "change " + std::to_string(entry->id) + " is " + entry->state + " already");
+  if (kind == kFilesChange)
+    return Error(ErrorCode::kUnsupported, "change " + std::to_string(entry->id) +
+                                              " wrote into files: it is taken back by "
+                                              "putting them back");
   if (kind == "move")
     return Error(ErrorCode::kUnsupported, "change " + std::to_string(entry->id) +
                                               " renamed files: it is taken back by "

@@ -56,6 +56,9 @@ class MongoCatalogue final : public IndexedCatalogue {
   Result<int64_t> begin_move(std::string_view what, const std::vector<Move>& moves) override;
   Result<void> finish_move(int64_t journal_id, const std::vector<Move>& done) override;
   Result<std::vector<Move>> moves(int64_t journal_id) override;
+  Result<int64_t> add_files_change(std::string_view what, const std::string& record,
+                                   const std::vector<int64_t>& ids) override;
+  Result<std::optional<std::string>> files_record(int64_t journal_id) override;
   Result<void> mark_undone(int64_t journal_id) override;
   Result<EditReport> purge(const std::vector<int64_t>& ids) override;
   Result<EditReport> relocate(const std::string& from, const std::string& to) override;

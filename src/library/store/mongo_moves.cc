@@ -194,6 +194,39 @@ Result<void> MongoCatalogue::mark_undone(int64_t journal_id) {
   return set_state(journal_id, "undone");
 }
 
+// ---- changes inside files ----
+
+Result<int64_t> MongoCatalogue::add_files_change(std::string_view what, const std::string& record,
+                                                 const std::vector<int64_t>& ids) {
+  const std::lock_guard lock(write_mutex_);
+  SM_CHECK_OK(begin_write());
+  SM_TRY(const int64_t id, next_journal_id());
+  std::vector<Row> rows;
+  for (const int64_t sample : ids) rows.push_back({sample, record});
+  SM_CHECK_OK(add_rows(id, 0, rows));
+  SM_CHECK_OK(add_entry(id, kFilesChange, what, static_cast<int64_t>(rows.size()), "done"));
+  return id;
+}
+
+Result<std::optional<std::string>> MongoCatalogue::files_record(int64_t journal_id) {
+  std::string kind;
+  std::optional<std::string> record;
+  SM_CHECK_OK(link_->find("journal", Doc().integer("_id", journal_id),
+                          [&kind](const DocView& d) -> Result<void> {
+                            kind = d.text("kind");
+                            return ok();
+                          }));
+  if (kind != kFilesChange) return record;
+  SM_CHECK_OK(link_->find(
+      "journal_rows", Doc().integer("journal", journal_id),
+      [&record](const DocView& d) -> Result<void> {
+        record = d.text("before");
+        return ok();
+      },
+      nullptr, nullptr, 1));
+  return record;
+}
+
 // ---- relocating ----
 
 Result<EditReport> MongoCatalogue::relocate(const std::string& from_in, const std::string& to_in) {

@@ -412,6 +412,30 @@ Result<void> SqliteCatalogue::mark_undone(int64_t journal_id) {
   return state.integer(journal_id).run();
 }
 
+// ---- changes inside files ----
+
+Result<int64_t> SqliteCatalogue::add_files_change(std::string_view what, const std::string& record,
+                                                  const std::vector<int64_t>& ids) {
+  const std::lock_guard lock(write_mutex_);
+  SM_ASSERT(writable_);
+  Transaction transaction(writer_);
+  SM_CHECK_OK(transaction.begin());
+  SM_TRY(const int64_t id, add_journal(kFilesChange, what, "done"));
+  int64_t n = 0;
+  for (const int64_t sample : ids) SM_CHECK_OK(add_journal_row(id, n++, sample, record));
+  SM_CHECK_OK(transaction.commit());
+  return id;
+}
+
+Result<std::optional<std::string>> SqliteCatalogue::files_record(int64_t journal_id) {
+  const std::lock_guard lock(read_mutex_);
+  SM_TRY(Statement rows, reader_.prepare("SELECT r.before FROM journal j JOIN journal_row r ON "
+                                         "r.journal_id=j.id WHERE j.id=? AND j.kind=? LIMIT 1"));
+  SM_TRY(const bool row, rows.integer(journal_id).text(kFilesChange).step());
+  if (!row) return std::optional<std::string>();
+  return std::optional(std::string(rows.get_bytes(0)));
+}
+
 // A renaming that a crash cut off: the files that have their new names get them in the library too,
 // the others keep their old ones.
 Result<void> SqliteCatalogue::finish_pending_moves() {
