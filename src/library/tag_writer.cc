@@ -91,6 +91,17 @@ void set_property(TagLib::PropertyMap& map, const char* name, const std::string&
   if (!value.empty()) map.replace(name, TagLib::String(value, TagLib::String::UTF8));
 }
 
+// TagLib's properties have no key for MP4: it stands where others look for it, in a free-form item.
+// False: nothing was changed.
+bool set_mp4_key(TagLib::File& file, const std::string& key) {
+  constexpr const char* kName = "----:com.apple.iTunes:initialkey";
+  auto* const tag = dynamic_cast<TagLib::MP4::Tag*>(file.tag());
+  const TagLib::StringList value(TagLib::String(key, TagLib::String::UTF8));
+  if (tag == nullptr || key.empty() || tag->item(kName).toStringList() == value) return false;
+  tag->setItem(kName, TagLib::MP4::Item(value));
+  return true;
+}
+
 std::unique_ptr<TagLib::File> open_as(const char* path, std::string_view format) {
   constexpr bool kNoProperties = false;
   if (format == "wav") return std::make_unique<TagLib::RIFF::WAV::File>(path, kNoProperties);
@@ -127,10 +138,12 @@ Result<void> set_file_tags(const fs::path& path, std::string_view format, const 
     TagLib::PropertyMap map = file->properties();
     const TagLib::PropertyMap before = map;
     set_property(map, "BPM", tags.bpm);
-    set_property(map, "INITIALKEY", tags.key);
+    if (format != "m4a") set_property(map, "INITIALKEY", tags.key);
     set_property(map, "GROUPING", tags.grouping);
-    if (!(map == before)) {
-      file->setProperties(map);
+    bool changed = !(map == before);
+    if (changed) file->setProperties(map);
+    if (format == "m4a") changed |= set_mp4_key(*file, tags.key);
+    if (changed) {
       if (!file->save()) return refused("its tags cannot be written");
     }
   }

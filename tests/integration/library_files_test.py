@@ -84,6 +84,31 @@ class Files(harness.Case):
         self.assertTrue(any("lossless.flac" in g and len(g) == 2 for g in audio), audio)
         self.assertIn(["hit3.wav", "same bytes.wav"], [sorted(s["name"] for s in g["samples"]) for g in groups if g["how"] == "bytes"])
 
+    @staticmethod
+    def mp4_items(data):
+        """Tempo and key as MP4 has them, which ffprobe passes over: moov/udta/meta/ilst/(tmpo, ---- of com.apple.iTunes)."""
+        def boxes(at, end):
+            while at + 8 <= end:
+                size, kind = struct.unpack(">I4s", data[at:at + 8])
+                yield kind, at + 8, at + size
+                at += max(size, 8)
+
+        def inside(path, at, end):
+            for kind, first, last in boxes(at, end):
+                if kind == path[0]:
+                    first += 4 if kind == b"meta" else 0
+                    if len(path) == 1:
+                        yield first, last
+                    else:
+                        yield from inside(path[1:], first, last)
+        found, ilst = {}, [b"moov", b"udta", b"meta", b"ilst"]
+        for first, last in inside([*ilst, b"tmpo", b"data"], 0, len(data)):
+            found["bpm"] = str(int.from_bytes(data[first + 8:last], "big"))
+        for first, last in inside([*ilst, b"----"], 0, len(data)):
+            parts = {kind: data[a:b] for kind, a, b in boxes(first, last)}
+            found[parts[b"name"][4:].decode().lower()] = parts[b"data"][8:].decode()
+        return found
+
     def test_tags_in_files_are_read_by_others_and_taken_back(self):
         home = self.home()
         folder = home.root / "sounds"
@@ -99,7 +124,8 @@ class Files(harness.Case):
             """The tags as ffprobe names them, in lower case; Ogg has them at its stream."""
             out = json.loads(subprocess.run(["ffprobe", "-v", "error", "-show_entries", "format_tags:stream_tags", "-of", "json",
                                              folder / name], check=True, capture_output=True).stdout)
-            return {k.lower(): v for part in (out["format"], *out["streams"]) for k, v in part.get("tags", {}).items()}
+            tags = {k.lower(): v for part in (out["format"], *out["streams"]) for k, v in part.get("tags", {}).items()}
+            return {**tags, **self.mp4_items((folder / name).read_bytes())} if name.endswith("m4a") else tags
 
         def sound(name):
             return subprocess.run(["ffmpeg", "-v", "error", "-i", folder / name, "-f", "md5", "-"], check=True, capture_output=True).stdout
@@ -109,12 +135,22 @@ class Files(harness.Case):
         done = json.loads(home.run("write-tags", "loop", "--yes", "--json").stdout)
         self.assertEqual((done["written"], done["problems"]), (len(names), []))
         for name in names:
-            tags = probe(name)
-            self.assertEqual(tags.get("title"), "Mine", name)
-            self.assertIn("120", [tags.get(k) for k in ("bpm", "tbpm", "tmpo", "tempo")], (name, tags))
-            self.assertIn("F#m", [tags.get(k) for k in ("initialkey", "tkey", "key")], (name, tags))
-            self.assertIn("pad, dusty", [tags.get(k) for k in ("grouping", "tit1", "grp1", "content_group")], (name, tags))
+            data = (folder / name).read_bytes()
+            self.assertNotEqual(data, before[name], name)
             self.assertEqual(sound(name), heard[name], name)
+            self.assertEqual(probe(name).get("title"), "Mine", name)
+            if name.endswith("wav"):  # ffprobe does not look into its ID3 and ACID chunks
+                at = data.index(b"acid") + 8
+                self.assertAlmostEqual(struct.unpack("<f", data[at + 20:at + 24])[0], 120)
+                self.assertTrue(all(frame in data for frame in (b"TBPM", b"TKEY", b"GRP1")))
+                continue
+            tags = probe(name)
+            self.assertIn("120", [tags.get(k) for k in ("bpm", "tbpm")], (name, tags))
+            self.assertIn("F#m", [tags.get(k) for k in ("initialkey", "tkey")], (name, tags))
+            if name.endswith("mp3"):  # nor at this frame
+                self.assertIn(b"pad, dusty", data[data.index(b"GRP1"):][:40])
+            else:
+                self.assertEqual(tags.get("grouping"), "pad, dusty", (name, tags))
         # The common undo: the newest change first, whatever kind it is of.
         home.run("edit", "loop", "--rating", "5", "--json")
         for what in ("rating 5", "write tags into files"):
