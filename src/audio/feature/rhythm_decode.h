@@ -36,7 +36,7 @@ struct RhythmBalance {
   double beat_bias = 0.0;     // added to the log-odds of a beat
   double beat_floor = -4;     // of a beat's log-odds
   double tempo_prior = 0.45;  // of the network's log tempo probability, a second
-  double coverage = 4;  // for each second that the beats cover: they go on through quiet parts
+  double coverage = 3;  // for each second that the beats cover: they go on through quiet parts
   double tempo_spread = 0.04;    // standard deviation of the change from beat to beat
   double meter_prior = 4.0;      // of the network's log metre probability
   double bar_meter_prior = 2.0;  // of the bar network's
