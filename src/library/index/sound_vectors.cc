@@ -2,8 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
 #include <random>
+#include <system_error>
 #include <thread>
 
 #undef HWY_TARGET_INCLUDE
@@ -145,6 +152,7 @@ constexpr size_t kBlocks = kDims / 16;
 constexpr size_t kRows = 8;  // of a group
 constexpr size_t kGroupBytes = kRows * 16;
 constexpr size_t kChunk = 128;         // groups between two looks at the bound
+constexpr size_t kSlice = 8 * kChunk;  // groups that a thread takes at a time
 constexpr size_t kSampleFrom = 20000;  // sounds from which on a sample pays
 // One run of groups in so many; a run's lines of memory are fetched ahead, lone groups' are not.
 constexpr size_t kSampleRun = 16;
@@ -310,6 +318,55 @@ class Nearest {
   std::vector<SoundVectors::Near> heap_;
 };
 
+// Slices of a scan for whoever has time: the caller and helpers. A helper that the machine is too
+// busy to begin is not waited for.
+class SharedScan {
+ public:
+  SharedScan(size_t groups, size_t slice) : groups_(groups), slice_(slice) {}
+  // The next slice to look at, [first, second); none when all are taken.
+  std::optional<std::pair<size_t, size_t>> next() {
+    const size_t begin = at_.fetch_add(slice_, std::memory_order_relaxed);
+    if (begin >= groups_) return std::nullopt;
+    return std::pair(begin, std::min(begin + slice_, groups_));
+  }
+  // `work` runs on a thread of its own unless finish() comes first.
+  void help(std::function<void()> work) {
+    try {
+      std::thread([door = door_, work = std::move(work)] {
+        {
+          const std::lock_guard lock(door->mutex);
+          if (door->closed) return;
+          ++door->inside;
+        }
+        work();
+        const std::lock_guard lock(door->mutex);
+        --door->inside;
+        door->left.notify_all();
+      }).detach();
+    } catch (const std::system_error&) {
+      // No thread to be had: the caller does it all.
+    }
+  }
+  // Lets no more helpers begin and waits for those that have.
+  void finish() {
+    std::unique_lock lock(door_->mutex);
+    door_->closed = true;
+    door_->left.wait(lock, [&] { return door_->inside == 0; });
+  }
+
+ private:
+  struct Door {
+    std::mutex mutex;
+    std::condition_variable left;
+    int inside = 0;
+    bool closed = false;
+  };
+  const size_t groups_;
+  const size_t slice_;
+  std::atomic<size_t> at_{0};
+  std::shared_ptr<Door> door_ = std::make_shared<Door>();
+};
+
 }  // namespace
 
 std::vector<SoundVectors::Near> SoundVectors::nearest(std::string_view descriptor,
@@ -320,8 +377,7 @@ std::vector<SoundVectors::Near> SoundVectors::nearest(std::string_view descripto
   if (!audio::is_descriptor(descriptor) || count == 0 || ids_.empty()) return {};
   const size_t groups = (ids_.size() + kRows - 1) / kRows;
   const Scan scan = plan_scan(values(descriptor), blocks_, groups, weights);
-  const auto look = [&](size_t begin, size_t end, size_t run, size_t step, float limit) {
-    Nearest best(count, limit);
+  const auto look = [&](Nearest& best, size_t begin, size_t end, size_t run, size_t step) {
     std::array<ScanHit, kChunk * kRows> hits;
     for (size_t g = begin; g < end; g += run * step) {
       const size_t n = scan_groups(scan, g, std::min(run, end - g), best.limit(), hits.data());
@@ -329,24 +385,24 @@ std::vector<SoundVectors::Near> SoundVectors::nearest(std::string_view descripto
         if (hits[i].row < ids_.size()) best.offer({ids_[hits[i].row], hits[i].square}, wanted);
       }
     }
-    return best;
   };
   // The last one wanted of a sample is no nearer than the last one wanted of all.
   float bound = INFINITY;
   if (ids_.size() >= kSampleFrom) {
-    bound = look(0, groups, kSampleRun, kSampleStep, INFINITY).limit();
+    Nearest sample(count, INFINITY);
+    look(sample, 0, groups, kSampleRun, kSampleStep);
+    bound = sample.limit();
   }
   threads = std::max<size_t>(1, std::min(threads, ids_.size() / 50000 + 1));
+  SharedScan shared(groups, kSlice);
   std::vector<Nearest> parts(threads, Nearest(count, bound));
-  const size_t share = groups / threads;
-  std::vector<std::thread> others;
-  for (size_t t = 1; t < threads; ++t) {
-    others.emplace_back([&, t] {
-      parts[t] = look(t * share, t + 1 == threads ? groups : (t + 1) * share, kChunk, 1, bound);
-    });
-  }
-  parts[0] = look(0, threads == 1 ? groups : share, kChunk, 1, bound);
-  for (std::thread& t : others) t.join();
+  const auto work = [&](size_t part) {
+    Nearest& best = parts[part];
+    while (const auto slice = shared.next()) look(best, slice->first, slice->second, kChunk, 1);
+  };
+  for (size_t t = 1; t < threads; ++t) shared.help([&work, t] { work(t); });
+  work(0);
+  shared.finish();
   std::vector<Near> all;
   for (const Nearest& p : parts) all.insert(all.end(), p.all().begin(), p.all().end());
   std::sort(all.begin(), all.end());

@@ -43,7 +43,8 @@ class SoundVectors {
     }
   };
   // The `count` nearest, nearest first, of those that `wanted` (optional, called for few sounds
-  // only) says yes to. `threads`: 1 or more. Empty when `descriptor` is none.
+  // only, by several threads at once) says yes to. `threads` at most look, 1 or more: those that a
+  // busy machine does not start in time are not waited for. Empty when `descriptor` is none.
   std::vector<Near> nearest(std::string_view descriptor, const audio::AspectWeights& weights,
                             size_t count, const std::function<bool(int64_t)>& wanted,
                             size_t threads) const;
