@@ -177,17 +177,22 @@ class Lifecycle(harness.Case):
 
 
 class Killed(harness.Case):
+    """Scans that are ended early, of loops: they take long enough to be caught in the middle."""
+
+    def write_loop(self, path, number, seconds=8.0):
+        harness.write_tone(path, seconds, 110 + number, clicks_bpm=100)
+
     def test_ctrl_c_in_a_scan_keeps_what_was_measured(self):
         home = self.home()
         sounds = home.root / "sounds"
         for i in range(400):
-            harness.write_tone(sounds / f"{i:03}.wav", 2.0, 110 + i)
+            self.write_loop(sounds / f"{i:03}.wav", i)
         for served in (False, True):
             with self.subTest(served=served):
                 if served:
                     self.service(home, "--no-demo")
                     for i in range(400):  # all of them are to be measured again
-                        harness.write_tone(sounds / f"{i:03}.wav", 2.1, 110 + i)
+                        self.write_loop(sounds / f"{i:03}.wav", i, 8.1)
                 scanning = subprocess.Popen([harness.BIN, "scan", str(sounds), "--json"], env=home.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
                 self.addCleanup(scanning.kill)
                 for line in scanning.stdout:
@@ -198,7 +203,7 @@ class Killed(harness.Case):
                 self.assertEqual(scanning.returncode, 130, said)
                 self.assertIn("what was measured is kept", said)
                 # The service may still be storing its last batch.
-                stored = lambda: len(home.lines("search", "--json", "--limit", "1000", "--length", ">2.05" if served else ">1"))
+                stored = lambda: len(home.lines("search", "--json", "--limit", "1000", "--length", ">8.05" if served else ">1"))
                 harness.wait_until(lambda: stored() >= 40, 10, "what was measured is there")
                 kept = stored()
                 self.assertLess(kept, 400, "the scan was over before the signal: nothing was tested")
@@ -209,8 +214,8 @@ class Killed(harness.Case):
     def test_kill_during_a_scan_loses_nothing_finished(self):
         home = self.home()
         sounds = home.root / "sounds"
-        for i in range(300):
-            harness.write_tone(sounds / f"{i:03}.wav", 2.0, 110 + i)
+        for i in range(600):
+            self.write_loop(sounds / f"{i:03}.wav", i)
         service = self.service(home, "--no-demo")
         count = lambda: harness.request(service.url + "/api/v1/samples?limit=1").json()["total"]
 
@@ -224,14 +229,14 @@ class Killed(harness.Case):
         finished = harness.wait_until(count, 60, "a first batch is stored")
         service.kill()
         scanning.join(30)
-        self.assertLess(finished, 300, "the scan was over before the kill: nothing was tested")
+        self.assertLess(finished, 600, "the scan was over before the kill: nothing was tested")
         service = self.service(home, "--no-demo")
         self.assertGreaterEqual(count(), finished)
         service.stop()
         with sqlite3.connect(home.path / "library.db") as db:
             self.assertEqual(db.execute("PRAGMA integrity_check").fetchone()[0], "ok")
         home.run("scan", sounds)
-        self.assertEqual(len(home.lines("search", "--json", "--limit", "1000")), 300)
+        self.assertEqual(len(home.lines("search", "--json", "--limit", "1000")), 600)
 
 
 if __name__ == "__main__":
