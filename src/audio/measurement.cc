@@ -20,8 +20,6 @@ constexpr double kPitchSpan_s = 3;    // a note's pitch is looked for in its fir
 constexpr double kRhythmMin_s = 1.2;  // two beats at 100 BPM
 constexpr double kLoopMax_s = 15.5;   // longer files are music
 constexpr auto kWaitMax = static_cast<size_t>((kLoopMax_s + 1) * kAnalysisRateHz);  // then: music
-constexpr float kClearAttack = 0.25f;  // of onset strength: a drum has 1, a bowed note 0.1
-constexpr int kClearAttacks = 3;
 constexpr double kAtOnce_s = 0.02;  // an attack before it is the sound's beginning
 constexpr float kSilence = 1e-5f;   // -100 dBFS: below it a sound has no features
 
@@ -202,18 +200,13 @@ void Measurement::measure_loudness(Analysis& a) const {
   a.loudness_range_lu = loudness_->range_lu();
 }
 
-// A one-shot may shimmer, beat and decay, but is struck once; where several attacks are as clear as
-// a drum's, less evidence makes a loop. What is longer than a loop of eight slow bars is music.
+// What is longer than a loop of eight slow bars is music.
 std::string Measurement::content(const Analysis& a) const {
   if (a.duration_s > kLoopMax_s || !strength_) return "music";
   if (a.duration_s < 0.6) return "oneshot";
-  const auto attacks = std::count_if(a.onsets_s.begin(), a.onsets_s.end(), [&](double t) {
-    const auto i = static_cast<size_t>(t * kRhythmFps + 0.5);
-    return t > 0.12 && i < strength_->full().size() && strength_->full()[i] >= kClearAttack;
-  });
-  const double loop = loop_probability(
-      content_features(strength_->full(), strength_->energy(), a.onsets_s, a.duration_s));
-  return loop > (attacks >= kClearAttacks ? 0.3 : 0.6) ? "loop" : "oneshot";
+  const auto features =
+      content_features(strength_->full(), strength_->energy(), a.onsets_s, a.duration_s);
+  return is_loop(features) ? "loop" : "oneshot";
 }
 
 void Measurement::name_kind(Analysis& a) const {

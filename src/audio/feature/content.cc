@@ -69,7 +69,7 @@ std::array<float, kContentFeatures> content_features(std::span<const float> stre
   const auto put = [&](double v) { f[at++] = static_cast<float>(v); };
 
   std::array<int, 3> attacks{};
-  constexpr std::array<float, 3> kClear{0.04f, 0.1f, 0.25f};
+  constexpr std::array<float, 3> kClear{0.04f, 0.1f, 0.25f};  // a drum has 1, a bowed note 0.1
   for (const double t : onsets_s) {
     const auto i = static_cast<size_t>(t * kRhythmFps + 0.5);
     if (t <= kAttackPart_s || i >= n) continue;
@@ -115,7 +115,7 @@ std::array<float, kContentFeatures> content_features(std::span<const float> stre
   return f;
 }
 
-double loop_probability(const std::array<float, kContentFeatures>& features) {
+bool is_loop(const std::array<float, kContentFeatures>& features) {
   // Mean, 1 / deviation and weight of each, as train_content.py prints them.
   struct Weight {
     double mean, scale, weight;
@@ -138,7 +138,9 @@ double loop_probability(const std::array<float, kContentFeatures>& features) {
     const auto& [mean, scale, weight] = kWeights[i];
     odds += weight * std::clamp((static_cast<double>(features[i]) - mean) * scale, -3.0, 3.0);
   }
-  return 1 / (1 + std::exp(-odds));
+  const double loop = 1 / (1 + std::exp(-odds));
+  const bool drums = features[2] > std::log1p(2.5);  // three attacks of a drum's strength or more
+  return loop > (drums ? 0.3 : 0.6);
 }
 
 }  // namespace samplemind::audio

@@ -15,13 +15,14 @@ namespace samplemind::audio {
 inline constexpr size_t kContentFeatures = 11;
 
 // `strength` and `energy` of OnsetStrength, a value a hop of `fps` hops a second; `onsets_s` of
-// pick_onsets. Pure; about 20 us for a second of sound.
+// pick_onsets. Pure.
 std::array<float, kContentFeatures> content_features(std::span<const float> strength,
                                                      std::span<const float> energy,
                                                      std::span<const double> onsets_s,
                                                      double duration_s);
 
-// Probability that it is a loop, 0..1.
-double loop_probability(const std::array<float, kContentFeatures>& features);
+// A loop must be a little surer than even odds, as a library holds more one-shots; where several
+// attacks are as clear as a drum's, less evidence will do.
+bool is_loop(const std::array<float, kContentFeatures>& features);
 
 }  // namespace samplemind::audio
